@@ -1,0 +1,211 @@
+"""The command line: a thin shell over the public API. TensorFlow is imported by the commands that
+need it, so that `--help` and `list` answer at once."""
+
+import ast
+import contextlib
+import difflib
+import json
+import os
+import pathlib
+import sys
+
+import click
+
+import ganzoo
+
+MODELS_FOLDER = pathlib.Path(__file__).parent / "models"
+
+
+def families():
+    """Name -> first line of the docstring of every model file, read without importing it."""
+    found = {}
+    for path in sorted(MODELS_FOLDER.glob("[a-z]*.py")):
+        tree = ast.parse(path.read_text())
+        title = (ast.get_docstring(tree) or "").splitlines()[0]
+        found[title.split(":")[0]] = title.split(":", 1)[-1].strip()
+    return found
+
+
+class OneLineErrors(click.Group):
+    """Turns what users can mend into one line and exit status 1; `--debug` keeps the traceback."""
+
+    def invoke(self, ctx):
+        try:
+            return super().invoke(ctx)
+        except click.exceptions.Exit:  # a RuntimeError to click, and no error
+            raise
+        except (ValueError, TypeError, OSError, ImportError, RuntimeError) as error:
+            if ctx.params.get("debug"):
+                raise
+            line = " ".join(str(error).split()) or type(error).__name__
+            click.echo(f"ganzoo: {line}", err=True)
+            ctx.exit(1)
+
+
+@click.group(cls=OneLineErrors, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.version_option(ganzoo.__version__, prog_name="ganzoo")
+def main(debug):
+    """The GAN zoo for Keras 3: train, load and look at generative adversarial networks."""
+
+
+@contextlib.contextmanager
+def quietly():
+    """Drops what native code says on stderr: TensorFlow greets with six lines that no setting
+    silences, and they would be the first thing a user sees."""
+    stderr = os.dup(2)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+
+
+@main.command("list")
+def list_():
+    """List the model families and the pretrained presets."""
+    from ganzoo import presets
+
+    click.echo("Families (ganzoo train NAME):")
+    for name, title in families().items():
+        click.echo(f"  {name.lower():<10} {title}")
+    rows = presets.list_presets()
+    click.echo("\nPresets (ganzoo generate NAME):")
+    for row in rows:
+        shape = "x".join(map(str, row["image_shape"]))
+        click.echo(f"  {row['name']:<24} {shape:<10} {row['licence']:<12} {row.get('score', '')}")
+    if not rows:
+        click.echo("  none yet: train one, its run folder holds preset/")
+
+
+def model_class(name):
+    """The class of a family by name, whatever the case; hyphens are left out."""
+    known = {family.lower(): family for family in families()}
+    key = name.lower().replace("-", "").replace("_", "")
+    if key not in known:
+        near = difflib.get_close_matches(key, known, n=3, cutoff=0.4)
+        hint = f"nearest: {', '.join(near)}" if near else f"known: {', '.join(known)}"
+        raise click.UsageError(f"no model {name!r}; {hint}.")
+    with quietly():
+        return getattr(ganzoo, known[key])
+
+
+def parse(assignments):
+    """`option=value` strings as a dict; values are JSON, else plain text."""
+    options = {}
+    for text in assignments:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise click.UsageError(f"--set {text}: want option=value.")
+        with contextlib.suppress(ValueError):
+            value = json.loads(value)
+        options[name.replace("-", "_")] = tuple(value) if isinstance(value, list) else value
+    return options
+
+
+@main.command()
+@click.argument("model")
+@click.option(
+    "--data",
+    "spec",
+    default="fashion_mnist_10k",
+    show_default=True,
+    metavar="SPEC",
+    help="A folder of images, an .npz, tfds:NAME or fashion_mnist_10k.",
+)
+@click.option("--epochs", type=click.IntRange(min=1), help="Passes over the data.")
+@click.option("--out", type=click.Path(path_type=pathlib.Path), help="Run folder [runs/MODEL].")
+@click.option("--resume", is_flag=True, help="Go on with the run in the folder.")
+@click.option("--force", is_flag=True, help="Empty an existing folder first.")
+@click.option(
+    "--set",
+    "assignments",
+    multiple=True,
+    metavar="OPTION=VALUE",
+    help="Any argument of the class or of its compile, batch_size or seed; repeatable.",
+)
+@click.option("--data-dir", type=click.Path(), help="Where TensorFlow Datasets keeps its sets.")
+def train(model, spec, epochs, out, resume, force, assignments, data_dir):
+    """Train MODEL; with nothing else said, on the images that ship with the package."""
+    cls = model_class(model)
+    out = out or pathlib.Path("runs") / cls.__name__.lower()
+    options = parse(assignments)
+    if resume and (force or assignments):
+        raise click.UsageError("--resume goes on as the run began: leave --set and --force out.")
+    from ganzoo import runs
+
+    try:
+        if resume:
+            runs.resume(out, epochs)
+        else:
+            more = {"data_dir": data_dir} if data_dir else {}
+            runs.start(cls, spec, out, epochs, options, force, **more)
+    except runs.Interrupted as stop:
+        click.echo(f"\nstopped by {stop}; go on with: ganzoo train {model} --out {out} --resume")
+        sys.exit(130 if str(stop) == "SIGINT" else 143)
+    click.echo(
+        f"\ndone: {out / 'samples.gif'}, {out / 'losses.png'}\n"
+        f"new images:  ganzoo generate {out / 'preset'}\n"
+        f"curves:      tensorboard --logdir {out / 'logs'}"
+    )
+
+
+@main.command()
+@click.argument("name_or_dir")
+@click.option(
+    "-n", "--n", type=click.IntRange(min=1), default=64, show_default=True, help="How many images."
+)
+@click.option("--seed", type=int, help="The same seed gives the same images.")
+@click.option("--labels", help="Class ids for conditional models, such as 3 or 0,1,2.")
+@click.option("--truncation", type=float, help="Cut latents off at this many deviations.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=pathlib.Path),
+    default="samples.png",
+    show_default=True,
+    help="A picture for a grid, or a folder for single images.",
+)
+@click.option("--force", is_flag=True, help="Replace existing files.")
+def generate(name_or_dir, n, seed, labels, truncation, out, force):
+    """Draw new images from a preset: one grid, or a folder of single images."""
+    if out.exists() and not force and not (out.is_dir() and not any(out.iterdir())):
+        raise click.UsageError(f"{out} exists: give another --out, or --force.")
+    from ganzoo import images, presets
+
+    presets.find(name_or_dir)
+    with quietly():
+        import tensorflow  # noqa: F401
+    model = presets.from_preset(name_or_dir)
+    if labels is not None:
+        try:
+            ids = [int(label) for label in labels.split(",")]
+        except ValueError:
+            raise click.UsageError(
+                f"--labels {labels}: want class ids such as 3 or 0,1,2."
+            ) from None
+        labels = [ids[i % len(ids)] for i in range(n)]
+    made = model.generate(n, labels=labels, seed=seed, truncation=truncation)
+    if out.suffix:
+        images.save(out, images.tile(made))
+    else:
+        for i, image in enumerate(made):
+            folder = out if labels is None else out / str(labels[i])
+            images.save(folder / f"{i:05d}.png", image)
+    click.echo(f"{n} images in {out}")
+
+
+@main.command()
+@click.argument("spec")
+@click.option("--data-dir", type=click.Path(), help="Where TensorFlow Datasets keeps its sets.")
+def inspect(spec, data_dir):
+    """Report on a data set before any training: counts, sizes, bad files."""
+    with quietly():
+        from ganzoo import data
+
+    click.echo(str(data.inspect(spec, **({"data_dir": data_dir} if data_dir else {}))))
+
+
+if __name__ == "__main__":
+    main()

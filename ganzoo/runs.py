@@ -1,0 +1,301 @@
+"""One training run in one folder: what `ganzoo train` does, and how it resumes exactly.
+
+A run folder holds `config.json`, `history.csv`, `losses.png`, `samples/`, `samples.gif`, `logs/`
+(TensorBoard), `checkpoint/` and, at the end, `preset/`.
+"""
+
+import contextlib
+import inspect
+import json
+import pathlib
+import re
+import shutil
+import signal
+import sys
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from ganzoo import __version__, callbacks, data
+from ganzoo.data import sources
+from ganzoo.files import replacing
+from ganzoo.labels import LabelSmoothing
+
+
+class Interrupted(Exception):
+    """A signal ended the run after a whole step, and its state is saved."""
+
+
+class Checkpoint(keras.callbacks.Callback):
+    """Saves the whole state after each epoch, and in the middle of one when a signal asks.
+
+    The weights are renamed into place first, then `state.json` that names them, then the older
+    weights go: whenever the process dies, one whole state is on disk.
+
+    Args:
+        folder: where to save.
+    """
+
+    def __init__(self, folder):
+        super().__init__()
+        self.folder = pathlib.Path(folder)
+        self.epoch = self.skipped = 0
+        self.signal = None
+        self.means = {}
+
+    def read(self):
+        """Loads the newest state into the model.
+
+        Returns:
+            `(epoch, batch)`: where to go on; (0, 0) when nothing was saved yet.
+        """
+        path = self.folder / "state.json"
+        if not path.exists():
+            return 0, 0
+        state = json.loads(path.read_text())
+        self.model.load_weights(self.folder / state["weights"])
+        self.means, self.skipped = state["means"], state["batch"]
+        return state["epoch"], state["batch"]
+
+    def save(self, epoch, batch):
+        name = f"epoch_{epoch:04d}_batch_{batch:06d}.weights.h5"
+        with replacing(self.folder / name) as path:
+            self.model.save_weights(path)
+        means = self.model.metrics if batch else []
+        state = {
+            "epoch": epoch,
+            "batch": batch,
+            "weights": name,
+            "means": {m.name: [v.numpy().tolist() for v in m.variables] for m in means},
+        }
+        with replacing(self.folder / "state.json") as path:
+            path.write_text(json.dumps(state))
+        for old in self.folder.glob("*.weights.h5"):
+            if old.name != name:
+                old.unlink()
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+        for mean in self.model.metrics if self.means else []:
+            for variable, value in zip(mean.variables, self.means[mean.name], strict=True):
+                variable.assign(value)
+        self.means = {}
+
+    def on_train_batch_end(self, batch, logs=None):
+        # after the last batch the epoch still has its row and its picture to write
+        if self.signal is not None and batch + 1 != self.params["steps"]:
+            self.save(self.epoch, self.skipped + batch + 1)
+            raise Interrupted(signal.Signals(self.signal).name)
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.skipped = 0
+        self.save(epoch + 1, 0)
+        if self.signal is not None and epoch + 1 < self.params["epochs"]:
+            raise Interrupted(signal.Signals(self.signal).name)
+
+    @contextlib.contextmanager
+    def watching(self):
+        """Lets Ctrl-C and SIGTERM wait for the end of the step."""
+
+        def note(number, frame):
+            self.signal = number
+
+        before = {s: signal.signal(s, note) for s in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def start(cls, spec, out, epochs=None, options=None, force=False, **load):
+    """Makes a run folder and trains in it.
+
+    Args:
+        cls: a class of `ganzoo.MODELS`.
+        spec: see `ganzoo.data.load`.
+        out: the run folder.
+        epochs: passes over the data; None for the family's.
+        options: dict of arguments of the class, of its `compile`, `batch_size` and `seed`.
+        force: empty an existing folder first.
+        **load: more arguments of `ganzoo.data.load`.
+
+    Raises:
+        FileExistsError: when `out` exists and is not to be emptied.
+        ValueError: for an unknown option or data the family cannot train on.
+    """
+    out = pathlib.Path(out)
+    if not force and out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise FileExistsError(
+            f"{out} exists: go on with --resume, empty it with --force, or give another --out."
+        )
+    options = dict(options or {})
+    seed = options.pop("seed", 0)
+    batch_size = options.pop("batch_size", cls.recipe["batch_size"])
+    arguments, compiling = sort_options(cls, options)
+    load = {"batch_size": batch_size, "seed": seed, **load}
+    if "image_shape" in arguments:
+        load["image_shape"] = arguments["image_shape"]
+    keras.utils.set_random_seed(seed)
+    images = data.load(spec, **load)
+    arguments.setdefault("image_shape", tuple(tf.nest.flatten(images.element_spec)[0].shape[1:]))
+    if needs_classes(cls):
+        arguments.setdefault("num_classes", count_classes(cls, spec, load))
+    arguments.setdefault("dtype", fastest_policy())
+    model = cls(seed=seed, **arguments)
+    model.compile(**compiling)
+    if force and out.exists():
+        shutil.rmtree(out)
+    config = {
+        "class": cls.__name__,
+        "config": model.get_config(),
+        "compile": model.get_compile_config(),
+        "data": {"spec": str(spec), **load},
+        "epochs": epochs or cls.recipe["epochs"],
+        "seed": seed,
+        "command": sys.argv[1:],
+        "versions": {
+            "ganzoo": __version__,
+            "keras": keras.__version__,
+            "tensorflow": tf.__version__,
+        },
+    }
+    write_config(out, config)
+    return train(model, images, out, config)
+
+
+def needs_classes(cls):
+    """Whether a family cannot do without classes: `num_classes` is an argument, and not None."""
+    argument = inspect.signature(cls.__init__).parameters.get("num_classes")
+    return argument is not None and argument.default is not None
+
+
+def count_classes(cls, spec, load):
+    """The number of classes of a data set.
+
+    Raises:
+        ValueError: for a set without class labels.
+    """
+    names = ("split", "labels", "pairs", "data_dir")
+    source = sources.open_source(spec, **{k: load[k] for k in names if k in load})
+    if source.values is None or source.values.dtype != np.int32:
+        raise ValueError(
+            f"{source.name} has no class labels, and {cls.__name__} needs them: give a folder with "
+            "a folder for each class, or an .npz with y_train; or train another family."
+        )
+    return max(len(source.class_names), int(source.values.max()) + 1)
+
+
+def resume(out, epochs=None):
+    """Goes on with an interrupted run, or with a finished one for more epochs.
+
+    Args:
+        out: the run folder. epochs: the new total; None for what the run was started with.
+
+    Raises:
+        FileNotFoundError: when `out` is no run folder.
+    """
+    from ganzoo.models import MODELS
+
+    out = pathlib.Path(out)
+    path = out / "config.json"
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"nothing to resume: {out} has no config.json. Start a run without --resume."
+        )
+    config = json.loads(path.read_text())
+    if epochs is not None:
+        config["epochs"] = epochs
+        write_config(out, config)
+    cls = {cls.__name__: cls for cls in MODELS}[config["class"]]
+    keras.utils.set_random_seed(config["seed"])
+    images = data.load(**config["data"])
+    model = cls.from_config(config["config"])
+    model.compile_from_config(config["compile"])
+    return train(model, images, out, config)
+
+
+def write_config(out, config):
+    with replacing(out / "config.json") as path:
+        path.write_text(json.dumps(config, indent=1))
+
+
+def train(model, images, out, config):
+    """Trains from the newest checkpoint to the end, then writes the preset."""
+    checkpoint = Checkpoint(out / "checkpoint")
+    checkpoint.set_model(model)
+    epoch, batch = checkpoint.read()
+    watchers = [
+        callbacks.ImageGrid(out / "samples", tensorboard=out / "logs"),
+        callbacks.CSVHistory(out / "history.csv"),
+        callbacks.LossCurves(out / "losses.png"),
+        keras.callbacks.TensorBoard(out / "logs"),
+        callbacks.Verdicts(out / "logs", held_out(model, images, config)),
+        checkpoint,
+    ]
+    with checkpoint.watching():
+        if batch:  # the rest of the epoch that a signal cut short
+            rest = images.skip(batch * model.d_steps)
+            model.fit(rest, initial_epoch=epoch, epochs=epoch + 1, callbacks=watchers)
+            epoch += 1
+        if epoch < config["epochs"]:
+            model.fit(images, initial_epoch=epoch, epochs=config["epochs"], callbacks=watchers)
+    recipe = {"command": "ganzoo " + " ".join(config["command"]), "epochs": config["epochs"]}
+    model.save_to_preset(
+        out / "preset", data=config["data"]["spec"], seed=config["seed"], recipe=recipe
+    )
+    return model
+
+
+def held_out(model, images, config):
+    """64 images (with labels, for a model with classes) from the test split, where there is one."""
+    try:
+        images = data.load(**{**config["data"], "split": "test", "batch_size": 64})
+    except (ValueError, FileNotFoundError):  # a set without a test split: training images then
+        images = images.unbatch().batch(64)
+    batch = next(iter(images))
+    return batch[0] if isinstance(batch, tuple) and model.num_classes is None else batch
+
+
+def fastest_policy():
+    """ "mixed_bfloat16" where the processor multiplies in bfloat16 itself, else "float32".
+
+    There it shortens a step, since half the bytes are moved and more is multiplied at once.
+    """
+    flags = pathlib.Path("/proc/cpuinfo")
+    native = flags.exists() and re.search(r"\b(amx_bf16|avx512_bf16)\b", flags.read_text())
+    return "mixed_bfloat16" if native and not tf.config.list_physical_devices("GPU") else "float32"
+
+
+def sort_options(cls, options):
+    """Splits options into arguments of the class and of its `compile`.
+
+    Raises:
+        ValueError: for a name that neither has, with the nearest.
+    """
+    import difflib
+
+    from ganzoo.gan import GAN
+
+    def names(function):
+        kinds = inspect.signature(function).parameters.values()
+        return {p.name for p in kinds if p.kind is not p.VAR_KEYWORD} - {"self", "networks"}
+
+    constructor = names(cls.__init__) | names(GAN.__init__) | {"dtype", "name"}
+    compiling = names(cls.compile)
+    unknown = [name for name in options if name not in constructor | compiling]
+    if unknown:
+        known = sorted(constructor | compiling | {"batch_size"})
+        near = difflib.get_close_matches(unknown[0], known, n=3, cutoff=0.4)
+        raise ValueError(
+            f"{cls.__name__} has no option {unknown[0]!r}; "
+            + (f"nearest: {', '.join(near)}." if near else f"it has {', '.join(known)}.")
+        )
+    smoothing = options.get("label_smoothing")
+    if isinstance(smoothing, dict):
+        options = {**options, "label_smoothing": LabelSmoothing(**smoothing)}
+    return (
+        {name: value for name, value in options.items() if name in constructor},
+        {name: value for name, value in options.items() if name in compiling},
+    )
