@@ -1,0 +1,21 @@
+"""Prints how far each family is from its reference: `python tests/parity/report.py`."""
+
+import test_r3gan
+import test_sagan
+import test_sngan
+
+
+def table():
+    """(family and reference, largest error of outputs and state, largest error of gradients)."""
+    yield "SNGAN, pfnet-research (Chainer)", test_sngan.errors("chainer", 0), {}
+    yield "SNGAN with classes, pfnet-research", test_sngan.errors("chainer", 3), {}
+    yield "SNGAN with classes, mimicry", test_sngan.errors("mimicry", 3), {}
+    yield "SAGAN, mimicry", test_sagan.errors(), {}
+    yield "R3GAN, brownvc/R3GAN", *test_r3gan.errors(None)
+    yield "R3GAN with classes, brownvc/R3GAN", *test_r3gan.errors(3)
+
+
+if __name__ == "__main__":
+    for name, outputs, gradients in table():
+        shown = f"{max(gradients.values()):.0e}" if gradients else "-"
+        print(f"{name:38} outputs {max(outputs.values()):.0e}   gradients {shown}")

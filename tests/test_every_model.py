@@ -1,0 +1,264 @@
+"""The battery: what the contract promises of every family. A new family is tested by being listed
+in `ganzoo.MODELS` and given a tiny size in `tiny.py`."""
+
+import io
+import json
+import re
+import sys
+
+import by_hand
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+import tiny
+from keras import ops
+
+import ganzoo
+
+pytestmark = pytest.mark.parametrize("cls", ganzoo.MODELS, ids=lambda cls: cls.__name__)
+
+
+def sgd(rate=0.01):
+    """Arguments of compile that make differences visible and proportional to gradients. The rate is
+    small, because batch normalisation of few examples magnifies rounding at every step."""
+    return {player: keras.optimizers.SGD(rate) for player in ("g_optimizer", "d_optimizer")}
+
+
+def few(cls):
+    """At most two of the recipe's D updates a step, each of which takes long to trace."""
+    return {"d_steps": min(2, cls.recipe["d_steps"])}
+
+
+def fit(model, data, epochs=1, batch_size=16, **kwargs):
+    x, y = data
+    return model.fit(x, y, batch_size=batch_size, epochs=epochs, verbose=0, **kwargs).history
+
+
+@pytest.fixture
+def still_noise(monkeypatch):
+    """All noise is the same in every replica, so that runs differ only by what is compared."""
+    by_hand.fix_draws(monkeypatch)
+
+
+def test_is_what_its_sign_says(cls):
+    assert "train_step" in vars(cls)
+    assert issubclass(cls, ganzoo.GAN) and getattr(ganzoo, cls.__name__) is cls
+    assert keras.saving.get_registered_name(cls) == f"ganzoo>{cls.__name__}"
+    module = sys.modules[cls.__module__]
+    assert re.search(r"https://arxiv\.org/abs/\d+\.\d+", cls.__doc__)
+    assert re.search(r"\b20[12]\d\b", module.__doc__) and "https://" in module.__doc__
+
+
+def test_configuration_survives_json(cls):
+    model = tiny.make(cls, dtype="mixed_bfloat16", name="pet")
+    config = json.loads(json.dumps(model.get_config()))
+    again = cls.from_config(config)
+    assert json.loads(json.dumps(again.get_config())) == config
+    for name, value in tiny.CONFIGS[cls.__name__].items():
+        assert getattr(model, name) == value, name
+        assert name in config
+    assert again.dtype_policy.name == "mixed_bfloat16" and again.name == "pet"
+    assert [w.shape for w in again.weights] == [w.shape for w in model.weights]
+
+
+def test_trains_saves_loads_and_goes_on(cls, tiny_images, tmp_path):
+    data = tiny.data(cls, tiny_images)
+    model = tiny.make(cls)
+    history = fit(model, data, epochs=2)
+    assert set(history) == {*cls.reports, "loss"}
+    assert np.isfinite([value for values in history.values() for value in values]).all()
+    np.testing.assert_allclose(
+        history["loss"], np.add(history["d_loss"], history["g_loss"]), rtol=1e-5
+    )
+    assert int(model.g_optimizer.iterations) == 2 * 4 * model.g_steps
+    assert int(model.d_optimizer.iterations) == 2 * 4 * model.d_steps
+
+    path = tmp_path / "model.keras"
+    model.save(path)
+    loaded = keras.saving.load_model(path)
+    assert type(loaded) is cls and tiny.same(tiny.state(model), tiny.state(loaded))
+    assert fit(model, data) == fit(loaded, data)
+    assert tiny.same(tiny.state(model), tiny.state(loaded))
+
+    made = model.generate(5, seed=1)
+    assert made.shape == (5, *model.image_shape) and made.dtype == np.uint8
+    assert np.array_equal(made, loaded.generate(5, seed=1))
+    assert np.array_equal(made, model.generate(21, seed=1, batch_size=3)[:5])
+    assert not np.array_equal(made, model.generate(5, seed=2))
+
+    before = tiny.state(model)
+    scores = model.evaluate(*data, batch_size=16, verbose=0, return_dict=True)
+    assert scores == model.evaluate(*data, batch_size=16, verbose=0, return_dict=True)
+    assert {"d_loss", "g_loss", "loss"} <= set(scores) and np.isfinite(list(scores.values())).all()
+    assert tiny.same(before, tiny.state(model)) or _only_test_noise_moved(model, before)
+
+    model.save_to_preset(tmp_path / "preset")
+    assert np.array_equal(made, cls.from_preset(tmp_path / "preset").generate(5, seed=1))
+    printed = io.StringIO()
+    model.summary(print_fn=lambda line: printed.write(line + "\n"))
+    for names in cls.players.values():
+        for name in names:
+            assert getattr(model, name).name in printed.getvalue()
+
+
+def _only_test_noise_moved(model, before):
+    moved = [
+        v.path
+        for v, old in zip(model.variables, before, strict=False)
+        if not np.array_equal(np.asarray(v), old)
+    ]
+    return moved == [model.test_noise.state.path]
+
+
+def test_a_backup_resumes_exactly(cls, tiny_images, tmp_path):
+    data = tiny.data(cls, tiny_images)
+    whole = tiny.make(cls, seed=None)
+    whole.compile(**few(cls))
+    start = whole.get_weights()
+    seed = np.asarray(whole.noise.state)
+    histories = fit(whole, data, epochs=3)
+
+    def restored(number):
+        model = tiny.make(cls, seed=None)
+        model.compile(**few(cls))
+        if number == 0:  # the first part starts as the uninterrupted run did
+            model.set_weights(start)
+            model.noise.state.assign(seed)
+        return model
+
+    for number, epochs in enumerate((1, 3)):
+        backup = keras.callbacks.BackupAndRestore(tmp_path / "backup", delete_checkpoint=False)
+        part = restored(number)
+        rest = fit(part, data, epochs=epochs, callbacks=[backup])
+    assert len(rest["loss"]) == 2 and rest["loss"] == histories["loss"][1:]
+    assert tiny.same(tiny.state(whole), tiny.state(part))
+    # a later fit on the same object starts from the epoch it is told, not from the backup's
+    assert len(fit(part, data, epochs=1)["loss"]) == 1
+
+
+def test_two_devices_train_as_one(cls, tiny_images, still_noise, two_devices):
+    data = tiny.data(cls, tiny_images, 32)
+    models, histories = [], []
+    for strategy in (None, two_devices):
+        keras.utils.set_random_seed(5)
+        with strategy.scope() if strategy else tf.device("/cpu:0"):
+            model = tiny.make(cls)
+            model.compile(**sgd(), **few(cls))
+        histories.append(fit(model, data, epochs=2, shuffle=False))
+        models.append(model)
+    for one, two in zip(*(m.trainable_variables for m in models), strict=True):
+        np.testing.assert_allclose(one, two, atol=1e-5, err_msg=one.path)
+    for name in histories[0]:
+        np.testing.assert_allclose(histories[0][name], histories[1][name], rtol=1e-4, atol=1e-5)
+
+
+def test_xla_and_several_steps_a_call_change_nothing(cls, tiny_images):
+    data = tiny.data(cls, tiny_images)
+    results = []
+    for options in ({}, {"jit_compile": True}, {"steps_per_execution": 2}):
+        keras.utils.set_random_seed(5)
+        model = tiny.make(cls)
+        model.compile(**sgd(), **few(cls), **options)
+        assert model.jit_compile == options.get("jit_compile", False)
+        fit(model, data)
+        results.append([np.asarray(w) for w in model.weights])
+    for plain, compiled, twice in zip(*results, strict=True):
+        np.testing.assert_allclose(plain, compiled, atol=2e-5)
+        np.testing.assert_array_equal(plain, twice)
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_half_precision_trains_and_saves_its_scales(cls, policy, tiny_images, tmp_path):
+    data = tiny.data(cls, tiny_images, 32)
+    model = tiny.make(cls, dtype=policy)
+    model.compile(**few(cls))
+    fit(model, data)
+    scalers = [getattr(model, f"{player}_optimizer") for player in cls.players]
+    scaled = [isinstance(s, keras.optimizers.LossScaleOptimizer) for s in scalers]
+    assert all(scaled) if policy == "mixed_float16" else not any(scaled)
+    for weight in model.trainable_variables:
+        assert weight.dtype == "float32" and np.isfinite(weight.numpy()).all()
+    for scaler in scalers if policy == "mixed_float16" else []:
+        scaler.dynamic_scale.assign(512.0)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert tiny.same(tiny.state(model), tiny.state(loaded))
+    made = model(_latents(model))
+    assert made.dtype == tf.float32
+
+
+def _latents(model):
+    given = model.sampling_inputs(2, None, 0, None)
+    return given if len(given) > 1 else given[0]
+
+
+def test_eager_steps_train(cls, tiny_images):
+    model = tiny.make(cls)
+    model.compile(run_eagerly=True, **few(cls))
+    data = tiny.data(cls, tiny_images, 16)
+    assert np.isfinite(fit(model, data)["loss"]).all()
+
+
+def test_each_step_moves_only_its_own_network(cls, tiny_images):
+    """With a rate of 0 for one player, the other's steps must leave its weights as they are, to
+    the bit; its own must move the other's."""
+    data = tiny.data(cls, tiny_images)
+    for still, moving in (("g", "d"), ("d", "g")):
+        model = tiny.make(cls)
+        model.compile(
+            **{
+                f"{still}_optimizer": keras.optimizers.SGD(0.0),
+                f"{moving}_optimizer": keras.optimizers.SGD(0.1),
+                **few(cls),
+            }
+        )
+        before = {p: [w.numpy() for w in model.weights_of(p)] for p in (still, moving)}
+        fit(model, data)
+        after = {p: [w.numpy() for w in model.weights_of(p)] for p in (still, moving)}
+        assert tiny.same(before[still], after[still])
+        pairs = zip(before[moving], after[moving], strict=True)
+        moved = [not np.array_equal(*pair) for pair in pairs]
+        # all but those that SAGAN's gamma of 0 still keeps out of the game
+        assert np.mean(moved) > 0.6
+
+
+def test_stock_callbacks_see_both_players(cls, tiny_images, tmp_path):
+    data = tiny.data(cls, tiny_images)
+    model = tiny.make(cls)
+    model.compile(**few(cls))
+    schedule = keras.callbacks.LearningRateScheduler(lambda epoch: 0.5 / (epoch + 1))
+    board = keras.callbacks.TensorBoard(tmp_path / "logs", write_steps_per_second=True)
+    best = keras.callbacks.ModelCheckpoint(
+        tmp_path / "best.weights.h5",
+        monitor="val_loss",
+        save_best_only=True,
+        save_weights_only=True,
+    )
+    x, y = data
+    history = fit(
+        model,
+        data,
+        epochs=2,
+        callbacks=[schedule, board, best],
+        validation_data=x if y is None else (x, y),
+    )
+    assert {f"val_{name}" for name in ("d_loss", "g_loss", "loss")} <= set(history)
+    for player in cls.players:
+        assert float(getattr(model, f"{player}_optimizer").learning_rate) == 0.25
+    assert (tmp_path / "best.weights.h5").exists()
+    model.load_weights(tmp_path / "best.weights.h5")
+
+
+def test_a_nan_ends_training(cls, tiny_images):
+    model = tiny.make(cls)
+    model.compile(**few(cls))
+    weight = model.weights_of("d")[0]
+    weight.assign(ops.full(weight.shape, float("nan")))
+    history = fit(
+        model,
+        tiny.data(cls, tiny_images),
+        epochs=3,
+        callbacks=[keras.callbacks.TerminateOnNaN()],
+    )
+    assert len(history["loss"]) == 1 and not np.isfinite(history["loss"]).all()
