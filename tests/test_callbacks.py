@@ -15,6 +15,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import ganzoo
 from ganzoo import callbacks, images
+from ganzoo.callbacks.curves import Curves
+from ganzoo.callbacks.grids import great_circle
 
 REAL = np.random.default_rng(0).integers(0, 256, (20, 8, 8, 1), dtype=np.uint8)
 SMALL = {"latent_dim": 4, "generator_units": (8,), "discriminator_units": (8,)}
@@ -349,7 +351,7 @@ def test_curves_are_drawn_again_every_epoch(tmp_path):
 
 def test_a_curve_lies_where_its_numbers_are():
     rows = [{"epoch": k, "d_loss": 0.0, "g_loss": 1.0} for k in (1, 2, 3)]
-    above = callbacks.Curves().draw(rows)[30:300]  # below the legend
+    above = Curves().draw(rows)[30:300]  # below the legend
     heights = [
         np.nonzero((np.abs(above.astype(int) - color).max(-1) < 40).sum(1) > 300)[0]
         for color in (ORANGE, BLUE)
@@ -386,16 +388,16 @@ def test_great_circle():
     for share in (0, 0.25, 0.5, 1):  # unit vectors at a right angle: the angle grows evenly
         angle = share * np.pi / 2
         expected = [np.cos(angle), np.sin(angle)]
-        np.testing.assert_allclose(callbacks.great_circle(x, y, share), expected, atol=1e-7)
+        np.testing.assert_allclose(great_circle(x, y, share), expected, atol=1e-7)
     a, b = np.random.default_rng(0).normal(size=(2, 50))
     b *= np.linalg.norm(a) / np.linalg.norm(b)
     for share in np.linspace(0, 1, 5):  # equal norms are kept, 1e-6 in float32
-        norm = np.linalg.norm(callbacks.great_circle(a, b, share))
+        norm = np.linalg.norm(great_circle(a, b, share))
         np.testing.assert_allclose(norm, np.linalg.norm(a), rtol=1e-6)
-    np.testing.assert_allclose(callbacks.great_circle(a, b, 0), a, rtol=1e-6)
-    np.testing.assert_allclose(callbacks.great_circle(a, b, 1), b, rtol=1e-6)
-    np.testing.assert_allclose(callbacks.great_circle(a, a, 0.3), a, rtol=1e-6)
-    np.testing.assert_allclose(callbacks.great_circle(a, -a, 0.25), a / 2, rtol=1e-6)
+    np.testing.assert_allclose(great_circle(a, b, 0), a, rtol=1e-6)
+    np.testing.assert_allclose(great_circle(a, b, 1), b, rtol=1e-6)
+    np.testing.assert_allclose(great_circle(a, a, 0.3), a, rtol=1e-6)
+    np.testing.assert_allclose(great_circle(a, -a, 0.25), a / 2, rtol=1e-6)
 
 
 def test_interpolation_walks_between_the_generators_images(tmp_path):
@@ -411,7 +413,7 @@ def test_interpolation_walks_between_the_generators_images(tmp_path):
     np.testing.assert_allclose(shown[:, 0], starts, atol=1)
     np.testing.assert_allclose(shown[:, -1], ends, atol=1)
     middle = [
-        callbacks.great_circle(a, b, 0.5)
+        great_circle(a, b, 0.5)
         for a, b in zip(
             *(model.sampling_inputs(3, None, seed, None)[0] for seed in (4, 5)), strict=True
         )

@@ -1,0 +1,19 @@
+"""Keras callbacks that show how a GAN trains: pictures, curves, verdicts, a table.
+
+They act at the end of epochs, never of batches (with `steps_per_execution` batch indices jump), and
+draw nothing from the model's own random numbers: a run is the same with and without them.
+"""
+
+from ganzoo.callbacks.curves import LossCurves
+from ganzoo.callbacks.grids import CodeTraversal, ImageGrid, Interpolation
+from ganzoo.callbacks.history import CSVHistory
+from ganzoo.callbacks.verdicts import Verdicts
+
+__all__ = [
+    "CSVHistory",
+    "CodeTraversal",
+    "ImageGrid",
+    "Interpolation",
+    "LossCurves",
+    "Verdicts",
+]
