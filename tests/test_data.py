@@ -154,13 +154,12 @@ def test_order_is_found_through_other_datasets(grey):
     assert data.order_of(data.load(grey, batch_size=4)) is not order
 
 
-def test_two_replicas_see_the_batches_of_one(grey):
+def test_two_replicas_see_the_batches_of_one(grey, two_devices):
     reference = whole(data.load((grey, np.arange(60)), batch_size=12, seed=2))
     dataset = data.load((grey, np.arange(60)), batch_size=12, seed=2)
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
     seen = [[], []]
-    for batch in strategy.experimental_distribute_dataset(dataset):
-        locals_ = [strategy.experimental_local_results(part) for part in batch]
+    for batch in two_devices.experimental_distribute_dataset(dataset):
+        locals_ = [two_devices.experimental_local_results(part) for part in batch]
         assert [part.shape[0] for part in locals_[0]] == [6, 6]
         for into, parts in zip(seen, locals_, strict=True):
             into.append(np.concatenate([part.numpy() for part in parts]))

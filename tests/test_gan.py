@@ -14,11 +14,6 @@ import ganzoo
 from ganzoo.optimizers import agree_on_finite
 
 
-@pytest.fixture(scope="module")
-def strategy():
-    return tf.distribute.MirroredStrategy(["/cpu:0", "/cpu:1"])
-
-
 def test_compiling_leaves_no_phantom_optimizer():
     gan = tiny.make(ganzoo.FCGAN)
     gan.compile()
@@ -75,25 +70,25 @@ def test_dropout_resumes_exactly(tiny_images, tmp_path):
     assert tiny.same(tiny.state(gan), tiny.state(other))
 
 
-def test_replicas_draw_different_noise(strategy):
-    with strategy.scope():
+def test_replicas_draw_different_noise(two_devices):
+    with two_devices.scope():
         gan = tiny.make(ganzoo.FCGAN)
 
     @tf.function
     def draw():
-        return strategy.run(lambda: gan.latents(4))
+        return two_devices.run(lambda: gan.latents(4))
 
-    one, two = strategy.experimental_local_results(draw())
+    one, two = two_devices.experimental_local_results(draw())
     assert np.abs(one - two).min() > 0
-    again = strategy.experimental_local_results(draw())[0]
+    again = two_devices.experimental_local_results(draw())[0]
     assert np.abs(one - again).min() > 0
 
 
-def test_a_nan_on_any_replica_skips_the_step_on_all(strategy, tiny_images):
+def test_a_nan_on_any_replica_skips_the_step_on_all(two_devices, tiny_images):
     """Keras's loss scaler asks the first replica only."""
     scaled = tiny_images[:16].astype("float32") / 127.5 - 1
     for bad in (0, 15):  # in the half of the first replica, in that of the second
-        with strategy.scope():
+        with two_devices.scope():
             gan = tiny.make(ganzoo.FCGAN, dtype="mixed_float16")
             gan.compile()
         images = scaled.copy()
@@ -101,17 +96,17 @@ def test_a_nan_on_any_replica_skips_the_step_on_all(strategy, tiny_images):
         data = tf.data.Dataset.from_tensor_slices(images).batch(16, drop_remainder=True)
         before = [w.numpy() for w in gan.weights_of("d")]
         scale = gan.d_optimizer.dynamic_scale.numpy()
-        distributed = iter(strategy.experimental_distribute_dataset(data))
+        distributed = iter(two_devices.experimental_distribute_dataset(data))
         gan.make_train_function()(distributed)
         assert tiny.same(before, [w.numpy() for w in gan.weights_of("d")])
         assert gan.d_optimizer.dynamic_scale.numpy() == scale / 2
 
 
-def test_agreement_leaves_finite_gradients_alone(strategy):
+def test_agreement_leaves_finite_gradients_alone(two_devices):
     given = [tf.constant([1.0, 2.0]), None, tf.constant([[3.0]])]
-    result = strategy.run(lambda: agree_on_finite(given))
+    result = two_devices.run(lambda: agree_on_finite(given))
     for got, wanted in zip(result, given, strict=True):
-        for value in strategy.experimental_local_results(got):
+        for value in two_devices.experimental_local_results(got):
             assert (value is None) == (wanted is None)
             if wanted is not None:
                 np.testing.assert_array_equal(value, wanted)

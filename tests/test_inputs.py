@@ -148,8 +148,8 @@ def test_other_wrong_input_is_refused(tiny_images):
         gan.fit(x, callbacks=[between], verbose=0)
 
 
-def test_batches_must_divide_over_devices(tiny_images):
-    with tf.distribute.MirroredStrategy(["/cpu:0", "/cpu:1"]).scope():
+def test_batches_must_divide_over_devices(tiny_images, two_devices):
+    with two_devices.scope():
         gan = tiny.make(ganzoo.FCGAN)
     with pytest.raises(ValueError, match="want a multiple of 2"):
         gan.fit(tf.data.Dataset.from_tensor_slices(tiny_images[:21]).batch(7), verbose=0)
