@@ -18,7 +18,7 @@ from ganzoo import inputs, losses, sampling
 from ganzoo.labels import DiscriminatorOptions
 from ganzoo.optimizers import Optimizers, agree_on_finite
 from ganzoo.random import Noise, uniform
-from ganzoo.reports import Reports
+from ganzoo.reports import Reports, gradient_norm, state_of_game
 
 
 class GAN(keras.Model):
@@ -41,17 +41,36 @@ class GAN(keras.Model):
 
     Attributes:
         generator, discriminator: the networks. `ema_generator`: the average, or None.
-        g_optimizer, d_optimizer: set by `compile`. `latent_dim`, `image_shape`: the family's.
+        g_optimizer, d_optimizer: set by `compile`. `latent_dim`, `image_shape`: the family's;
+            `latent_dim` is None for one that starts from images.
     """
 
     #: player -> the networks its optimizer moves
     players = {"g": ("generator",), "d": ("discriminator",)}
     #: names in the logs, without `loss`, which is the sum of the two losses
-    reports = ("d_loss", "g_loss", "d_real", "d_fake")
+    reports = (
+        "d_loss",
+        "g_loss",
+        "d_real",
+        "d_fake",
+        "d_real_accuracy",
+        "d_fake_accuracy",
+        "diversity",
+        "d_gradient",
+        "g_gradient",
+    )
     #: what `compile` and `ganzoo train` take when nothing is said; units: images, epochs, updates
     recipe = {"batch_size": 128, "epochs": 30, "d_steps": 1, "g_steps": 1}
     #: conditional families set it in their constructor
     num_classes = None
+    #: families that start from latents set it in their constructor
+    latent_dim = None
+    #: the method that makes images: "generate" from latents, "translate" or "upscale" from images
+    makes_with = "generate"
+    #: what `fit` takes: "images", with labels or without; "pairs" of images; "unpaired" sets of them
+    data_form = "images"
+    #: the networks an average is kept of, each as `ema_` and its name
+    averaged = ("generator",)
 
     def __init__(self, networks, ema_decay=None, augment=None, seed=None, **kwargs):
         super().__init__(**kwargs)
@@ -62,13 +81,9 @@ class GAN(keras.Model):
         with self._policy():
             for name, network in networks.items():
                 setattr(self, name, network if name in self._given else network())
-        self.ema_generator = None
-        if ema_decay is not None:
-            self.ema_generator = type(self.generator).from_config(self.generator.get_config())
-            if not self.ema_generator.built:
-                self.ema_generator.build(self.generator.input_shape)
-            self.ema_generator.set_weights(self.generator.get_weights())
-            self.ema_generator.trainable = False
+        for name in self.averaged:
+            network = getattr(self, name)
+            setattr(self, f"ema_{name}", None if ema_decay is None else twin(network))
         self.noise = Noise(seed)
         # held-out losses use noise of their own, so that `evaluate` disturbs no training
         self.test_noise = Noise(0)
@@ -128,8 +143,8 @@ class GAN(keras.Model):
             label_noise: share of D's labels flipped each step, in [0, 1], or a Keras learning-rate
                 schedule of it over D's updates.
             input_noise: standard deviation of Gaussian noise on all that D sees, or a schedule.
-            metrics: Keras metrics for `evaluate`, called as `update_state(real, fake)` with images
-                `(N, H, W, C)` float32 in [-1, 1].
+            metrics: `ganzoo.metrics`, or Keras metrics, for `evaluate`, called as
+                `update_state(real, fake)` with images `(N, H, W, C)` float32 in [-1, 1].
             jit_compile, steps_per_execution, run_eagerly: as in `keras.Model.compile`.
 
         Raises:
@@ -203,14 +218,22 @@ class GAN(keras.Model):
         """Splits what `fit` hands a step into the real batches of its D updates.
 
         Returns:
-            A list of `d_steps` float32 batches `(N, H, W, C)` in [-1, 1]; of `(images, labels)`
-            with int32 labels `(N,)` when the family has classes.
+            A list of `d_steps` batches of what `prepared` gives.
         """
-        x, y, _ = keras.utils.unpack_x_y_sample_weight(data)
-        images = tf.split(inputs.to_float(x), self.d_steps)
-        if self.num_classes is None:
-            return images
-        return list(zip(images, tf.split(inputs.to_class_ids(y), self.d_steps), strict=True))
+        batch = self.prepared(*keras.utils.unpack_x_y_sample_weight(data)[:2])
+        if not isinstance(batch, tuple):
+            return tf.split(batch, self.d_steps)
+        return list(zip(*(tf.split(part, self.d_steps) for part in batch), strict=True))
+
+    def prepared(self, x, y):
+        """A batch of `fit`'s data as the step takes it; families with other data override it.
+
+        Returns:
+            float32 images `(N, H, W, C)` in [-1, 1]; a tuple of them and int32 labels `(N,)` when
+            the family has classes.
+        """
+        images = inputs.to_float(x)
+        return images if self.num_classes is None else (images, inputs.to_class_ids(y))
 
     def latents(self, n):
         """n fresh latent vectors, `(n, latent_dim)`, standard normal."""
@@ -233,7 +256,8 @@ class GAN(keras.Model):
         return self._options.targets(self.noise, n, self.d_optimizer.iterations)
 
     def descend(self, player, tape, loss):
-        """One update of a player down `loss`, the scalar mean over this replica's batch.
+        """One update of a player down `loss`, the scalar mean over this replica's batch; the norm
+        of its gradient goes into the logs, as `d_gradient` for player "d".
 
         Args:
             player: "g", "d" or another key of `players`.
@@ -242,28 +266,52 @@ class GAN(keras.Model):
         optimizer, weights = getattr(self, f"{player}_optimizer"), self.weights_of(player)
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         with tape:  # gradients are summed over replicas, so each gives its share
-            loss = optimizer.scale_loss(loss / replicas)
-        gradients = tape.gradient(loss, weights)
+            scaled = optimizer.scale_loss(loss / replicas)
+        gradients = tape.gradient(scaled, weights)
         if replicas > 1 and isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
             gradients = agree_on_finite(gradients)
+        self._note_gradient(player, gradients, optimizer.scale_loss(1.0))
         optimizer.apply_gradients(zip(gradients, weights, strict=True))
 
+    def _note_gradient(self, player, gradients, scale):
+        """Adds the norm of a gradient to its epoch mean."""
+        if tf.distribute.get_strategy().num_replicas_in_sync > 1:
+            # of the whole batch's gradient, which the optimizer will sum but does not tell
+            context = tf.distribute.get_replica_context()
+            present = [g for g in gradients if g is not None]
+            gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, present)
+        norm, weight = gradient_norm(gradients) / scale, None
+        if isinstance(getattr(self, f"{player}_optimizer"), keras.optimizers.LossScaleOptimizer):
+            # it skips an update that overflows
+            finite = ops.isfinite(norm)
+            norm, weight = ops.where(finite, norm, 0.0), ops.cast(finite, "float32")
+        self._reports.add(f"{player}_gradient", norm, weight)
+
     def average(self, decay=None):
-        """Moves `ema_generator` towards the generator; what is not trained is copied.
+        """Moves the averages towards their networks; what is not trained is copied.
 
         Args:
             decay: share kept; None for `ema_decay`.
         """
-        if self.ema_generator is None:
+        if self.ema_decay is None:
             return
         decay = self.ema_decay if decay is None else decay
-        pairs = zip(self.ema_generator.weights, self.generator.weights, strict=True)
-        for slow, fast in pairs:
-            slow.assign(slow * decay + fast * (1 - decay) if fast.trainable else fast)
+        for name in self.averaged:
+            average, network = getattr(self, f"ema_{name}"), getattr(self, name)
+            for slow, fast in zip(average.weights, network.weights, strict=True):
+                slow.assign(slow * decay + fast * (1 - decay) if fast.trainable else fast)
 
-    def report(self, **values):
-        """Adds one step's values to the epoch means; returns the logs."""
-        return self._reports.update(values)
+    def report(self, real, fake, **values):
+        """Adds one step's values to the epoch means; returns the logs.
+
+        Args:
+            real, fake: `(images, verdicts)` of the last real batch and the last fakes,
+                `(N, H, W, C)` and `(N, ...)`; what the logs say of the game is read off them, see
+                `ganzoo.reports.state_of_game`.
+            **values: scalars: `d_loss`, `g_loss` and the family's own.
+        """
+        values |= state_of_game(self.loss, real, fake)
+        return self._reports.update(values, also=[f"{player}_gradient" for player in self.players])
 
     @property
     def metrics(self):
@@ -277,6 +325,9 @@ class GAN(keras.Model):
 
         Args:
             x: images. y: labels, or None.
+
+        Raises:
+            ValueError: what came, what is wanted, what to do.
         """
         inputs.check_images(x, self.image_shape)
         if self.num_classes is not None:
@@ -308,7 +359,8 @@ class GAN(keras.Model):
         families that use none. With `d_steps` k, each step takes k batches. Arrays are shuffled in
         an order that depends on the model's seed and the epoch only, so a resumed run sees what
         an uninterrupted one would have seen; an incomplete last batch is left out. `batch_size`
-        counts images and defaults to 32.
+        counts images and defaults to 32. Pairs of images and unpaired sets come as `x, y` or as
+        `(x, y)`; an epoch of unpaired sets is as long as the larger.
 
         Raises:
             ValueError: sample or class weights, or a first batch of wrong rank, size, channels,
@@ -320,11 +372,16 @@ class GAN(keras.Model):
             self.compile()
         self._initial_epoch = None  # a BackupAndRestore of an earlier fit leaves it behind
         inputs.check_callbacks(callbacks)
+        x, y = inputs.apart(x, y)
         if validation_split and validation_data is None:
             (x, y), validation_data = inputs.split_off(x, y, validation_split)
         rounds, epochs_told = inputs.rounds(self, x, y, batch_size or 32, shuffle)
         if validation_data is not None:
-            inputs.check(self, *keras.utils.unpack_x_y_sample_weight(validation_data)[:2])
+            validation_data = inputs.held_out(
+                self,
+                *keras.utils.unpack_x_y_sample_weight(validation_data)[:2],
+                validation_batch_size or batch_size,
+            )
         return super().fit(
             rounds,
             epochs=epochs,
@@ -339,7 +396,7 @@ class GAN(keras.Model):
             validation_freq=validation_freq,
         )
 
-    def evaluate(self, x=None, y=None, *args, **kwargs):
+    def evaluate(self, x=None, y=None, batch_size=None, *args, return_dict=False, **kwargs):
         """Losses and the compiled metrics on held-out images, without an update.
 
         Arguments as in `keras.Model.evaluate`. Both networks run in inference, with the averaged
@@ -348,9 +405,23 @@ class GAN(keras.Model):
         if not self.compiled:
             self.compile()
         if x is not None and not kwargs.get("_use_cached_eval_dataset"):
-            inputs.check(self, x, y)
+            x, y, _ = keras.utils.unpack_x_y_sample_weight(
+                inputs.held_out(self, *inputs.apart(x, y), batch_size)
+            )
+        if not inputs.is_arrays(x):
+            batch_size = None
         self.test_noise.state.assign([0, 0])
-        return super().evaluate(x, y, *args, **kwargs)
+        logs = super().evaluate(x, y, batch_size, *args, return_dict=True, **kwargs)
+        for metric in self._reports.metrics:
+            if getattr(metric, "at_end", False):
+                score = metric.result()
+                parts = score if isinstance(score, dict) else {metric.name: score}
+                logs |= {name: float(value) for name, value in parts.items()}
+        return logs if return_dict else self._flatten_metrics_in_order(logs)
+
+    def get_metrics_result(self):
+        # of the means alone: Keras asks after every epoch, and a score of sets takes its time
+        return {name: mean.result() for name, mean in self._reports.means.items()}
 
     def make_train_function(self, force=False):
         if force or self.train_function is None:
@@ -371,6 +442,7 @@ class GAN(keras.Model):
         x, y, _ = keras.utils.unpack_x_y_sample_weight(data)
         real = inputs.to_float(x)
         z = self.test_noise.normal((ops.shape(real)[0], self.latent_dim))
+        labels = None
         if self.num_classes is None:
             fake = self(z, training=False)
             d_real = self.discriminator(real, training=False)
@@ -381,20 +453,28 @@ class GAN(keras.Model):
             d_real = self.discriminator([real, labels], training=False)
             d_fake = self.discriminator([fake, labels], training=False)
         return self.test_report(
-            real,
-            fake,
             d_loss=ops.mean(self.loss.discriminator(d_real, d_fake)),
             g_loss=ops.mean(self.loss.generator(d_fake, d_real)),
-            d_real=ops.mean(d_real),
-            d_fake=ops.mean(d_fake),
+            real=(real, d_real),
+            fake=(fake, d_fake),
+            labels=labels,
         )
 
-    def test_report(self, real, fake, **values):
-        """As `report`, and updates the compiled metrics with real and fake images."""
+    def test_report(self, real, fake, labels=None, **values):
+        """As `report`, and updates the compiled metrics with real and fake images.
+
+        Args:
+            labels: class ids `(N,)` that the fakes were asked for, in families with classes.
+        """
+        metrics = {}
         for metric in self._reports.metrics:
-            metric.update_state(real, fake)
-        metrics = {metric.name: metric.result() for metric in self._reports.metrics}
-        return {**self.report(**values), **metrics}
+            if getattr(metric, "at_end", False):  # a score of sets: `evaluate` asks it once
+                metric.update_state(real[0], fake[0], labels)
+            else:
+                metric.update_state(real[0], fake[0])
+                metrics[metric.name] = metric.result()
+        values |= state_of_game(self.loss, real, fake)
+        return {**self._reports.update(values), **metrics}
 
     def call(self, inputs, training=False):
         """Images float `(N, H, W, C)` in [-1, 1]; from the average when not training."""
@@ -418,9 +498,14 @@ class GAN(keras.Model):
             uint8 `(n, H, W, C)`.
 
         Raises:
-            ValueError: n or batch_size below 1, truncation not above 0, labels out of range, or
-                labels for a family without classes.
+            ValueError: n or batch_size below 1, truncation not above 0, labels out of range,
+                labels for a family without classes, or a family that starts from images.
         """
+        if self.makes_with != "generate":
+            raise ValueError(
+                f"{type(self).__name__} starts from images, not from latents: use "
+                f"{self.makes_with}(images), or `ganzoo {self.makes_with}` on the command line."
+            )
         for name, value in (("n", n), ("batch_size", batch_size)):
             if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
                 raise ValueError(f"{name}={value!r}: want a whole number, 1 or more.")
@@ -445,6 +530,38 @@ class GAN(keras.Model):
             inputs.check_labels(labels, self.num_classes, n)
         return [latents, inputs.to_class_ids(ops.convert_to_tensor(labels))]
 
+    def preview(self, n, labels=None, seed=0, examples=None):
+        """What `ImageGrid` and a preset's card show.
+
+        Args:
+            n: images wanted. labels, seed: as in `generate`.
+            examples: held-out data as `fit` takes them, `x` or `(x, y)`, for families that start
+                from images; others make nothing of them.
+
+        Returns:
+            uint8 `(k, H, W, C)`, and how many of them are a row, None for a square.
+        """
+        return self.generate(n, labels=labels, seed=seed), None
+
+    def exhibits(self, x, y, seed):
+        """What `Verdicts` shows to D.
+
+        Args:
+            x, y: held-out data as `fit` takes them. seed: of the fakes.
+
+        Returns:
+            A dict, name -> (discriminator, the list of its inputs, each of the same length).
+        """
+        fake = self.generate(len(x), labels=y, seed=seed)
+        judge = self.discriminator
+        labels = [] if y is None or len(judge.inputs) == 1 else [y]
+        return {"real": (judge, [x, *labels]), "fake": (judge, [fake, *labels])}
+
+    def sampling_networks(self):
+        """The networks with the weights that make images, which a preset stores: the averaged one
+        first, if there is one."""
+        return [network for network in (self.ema_generator, self.generator) if network is not None]
+
     def summary(self, *args, **kwargs):
         """Prints a summary of each network."""
         for names in self.players.values():
@@ -453,8 +570,7 @@ class GAN(keras.Model):
 
     def export(self, filepath, *args, **kwargs):
         """Keras's export (SavedModel, ONNX, LiteRT) of the averaged generator if there is one."""
-        network = self.generator if self.ema_generator is None else self.ema_generator
-        return network.export(filepath, *args, **kwargs)
+        return self.sampling_networks()[0].export(filepath, *args, **kwargs)
 
     # Saving
 
@@ -510,12 +626,12 @@ class GAN(keras.Model):
         own = {key: store[key] for key in keys if not key.startswith("seed_")}
         super().load_own_variables(own)
 
-    def save_to_preset(self, path, **metadata):
+    def save_to_preset(self, path, examples=None, **metadata):
         """Writes a preset folder: `config.json`, `generator.weights.h5`, `metadata.json`,
         `README.md` and `samples.png`. See `ganzoo.presets.save`."""
         from ganzoo import presets
 
-        return presets.save(self, path, **metadata)
+        return presets.save(self, path, examples, **metadata)
 
     @classmethod
     def from_preset(cls, name_or_dir):
@@ -523,3 +639,13 @@ class GAN(keras.Model):
         from ganzoo import presets
 
         return presets.load(name_or_dir, expected=cls)
+
+
+def twin(network):
+    """A network of the same kind and weights, not trained."""
+    copy = type(network).from_config(network.get_config())
+    if not copy.built:
+        copy.build(network.input_shape)
+    copy.set_weights(network.get_weights())
+    copy.trainable = False
+    return copy

@@ -6,6 +6,7 @@ networks. The player's loss is the mean over the batch, taken in the `train_step
 """
 
 import keras
+import tensorflow as tf
 from keras import ops
 
 
@@ -36,9 +37,12 @@ class Loss:
 
     `labelled` says whether D's targets are labels; only then can they be smoothed or flipped, and
     only then does `discriminator` take `real_labels` and `fake_labels`, each a number or `(N,)`.
+    `boundary` is the verdict above which D holds an image for real; None for a loss that only
+    compares verdicts, to which the same number added to all makes no difference.
     """
 
     labelled = False
+    boundary = None
 
     def discriminator(self, real, fake):
         """What D minimises, `(N,)` float32, from its logits on real and on fake images."""
@@ -62,6 +66,7 @@ class NonSaturating(Loss):
     non-saturating form of section 3: G maximises log D(G(z))."""
 
     labelled = True
+    boundary = 0.0
 
     def discriminator(self, real, fake, real_labels=1.0, fake_labels=0.0):
         on_real, on_fake = cross_entropy(real, real_labels), cross_entropy(fake, fake_labels)
@@ -77,6 +82,7 @@ class Minimax(Loss):
     minimises log(1 - D(G(z))), whose gradient vanishes while D is sure of itself."""
 
     labelled = True
+    boundary = 0.0
 
     def discriminator(self, real, fake, real_labels=1.0, fake_labels=0.0):
         on_real, on_fake = cross_entropy(real, real_labels), cross_entropy(fake, fake_labels)
@@ -100,6 +106,10 @@ class LeastSquares(Loss):
 
     def __init__(self, a=0.0, b=1.0, c=1.0):
         self.a, self.b, self.c = a, b, c
+
+    @property
+    def boundary(self):
+        return (self.a + self.b) / 2
 
     def discriminator(self, real, fake, real_labels=None, fake_labels=None):
         real, fake = ops.cast(real, "float32"), ops.cast(fake, "float32")
@@ -131,6 +141,8 @@ class Hinge(Loss):
     """Geometric GAN, Lim and Ye 2017, https://arxiv.org/abs/1705.02894; equations 16, 17 of
     SNGAN, https://arxiv.org/abs/1802.05957."""
 
+    boundary = 0.0
+
     def discriminator(self, real, fake):
         real, fake = ops.cast(real, "float32"), ops.cast(fake, "float32")
         return per_example(ops.relu(1.0 - real)) + per_example(ops.relu(1.0 + fake))
@@ -155,3 +167,38 @@ class Relativistic(Loss):
             )
         real, fake = ops.cast(real, "float32"), ops.cast(fake, "float32")
         return per_example(ops.softplus(real - fake))
+
+
+@keras.saving.register_keras_serializable("ganzoo")
+class RelativisticAverage(Loss):
+    """Relativistic average GAN, Jolicoeur-Martineau 2018, https://arxiv.org/abs/1807.00734, in the
+    form of ESRGAN (https://arxiv.org/abs/1809.00219, equations 1, 2): each verdict against the mean
+    of the other kind's, over the batch and all patches. The two terms are halved, as in the
+    authors' code."""
+
+    def discriminator(self, real, fake):
+        return self.against_averages(real, fake, 1.0, 0.0)
+
+    def generator(self, fake, real=None):
+        if real is None:
+            raise ValueError(
+                "RelativisticAverage judges fakes against real images: call "
+                "generator(fake, real=logits)."
+            )
+        return self.against_averages(real, fake, 0.0, 1.0)
+
+    @staticmethod
+    def against_averages(real, fake, real_label, fake_label):
+        real, fake = ops.cast(real, "float32"), ops.cast(fake, "float32")
+        real_terms = cross_entropy(real - batch_mean(fake), real_label)
+        fake_terms = cross_entropy(fake - batch_mean(real), fake_label)
+        return 0.5 * (per_example(real_terms) + per_example(fake_terms))
+
+
+def batch_mean(values):
+    """The mean of all elements over the batch of all replicas, a scalar."""
+    mean = ops.mean(values)
+    if tf.distribute.get_strategy().num_replicas_in_sync > 1:
+        context = tf.distribute.get_replica_context()
+        mean = context.all_reduce(tf.distribute.ReduceOp.MEAN, mean)
+    return mean

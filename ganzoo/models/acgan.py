@@ -196,8 +196,8 @@ class ACGAN(GAN):
         return self.report(
             d_loss=d_loss,
             g_loss=g_loss,
-            d_real=ops.mean(d_real),
-            d_fake=ops.mean(d_fake),
+            real=(real, d_real),
+            fake=(fake, d_fake),
             d_class_accuracy=accuracy(named, y),
             class_accuracy=accuracy(fake_named, asked),
         )
@@ -214,12 +214,11 @@ class ACGAN(GAN):
         d_loss = self.loss.discriminator(d_real, d_fake) + self.class_weight * (on_real + on_fake)
         g_loss = self.loss.generator(d_fake, d_real) + self.class_weight * on_fake
         return self.test_report(
-            real,
-            fake,
             d_loss=ops.mean(d_loss),
             g_loss=ops.mean(g_loss),
-            d_real=ops.mean(d_real),
-            d_fake=ops.mean(d_fake),
+            real=(real, d_real),
+            fake=(fake, d_fake),
+            labels=labels,
             d_class_accuracy=accuracy(named, labels),
             class_accuracy=accuracy(fake_named, labels),
         )

@@ -125,6 +125,4 @@ class FCGAN(GAN):
                 g_loss = ops.mean(self.loss.generator(verdict))
             self.descend("g", g_tape, g_loss)
         self.average()
-        return self.report(
-            d_loss=d_loss, g_loss=g_loss, d_real=ops.mean(d_real), d_fake=ops.mean(d_fake)
-        )
+        return self.report(d_loss=d_loss, g_loss=g_loss, real=(real, d_real), fake=(fake, d_fake))

@@ -206,8 +206,8 @@ class InfoGAN(GAN):
         return self.report(
             d_loss=d_loss,
             g_loss=g_loss,
-            d_real=ops.mean(d_real),
-            d_fake=ops.mean(d_fake),
+            real=(real, d_real),
+            fake=(fake, d_fake),
             information=sum(information),
             **self.read_right(answers, z),
         )
@@ -224,12 +224,10 @@ class InfoGAN(GAN):
         d_loss = ops.mean(self.loss.discriminator(d_real, d_fake))
         g_loss = ops.mean(self.loss.generator(d_fake, d_real))
         return self.test_report(
-            real,
-            fake,
             d_loss=d_loss - self.weighted(information),
             g_loss=g_loss - self.weighted(information),
-            d_real=ops.mean(d_real),
-            d_fake=ops.mean(d_fake),
+            real=(real, d_real),
+            fake=(fake, d_fake),
             information=sum(information),
             **self.read_right(answers, z),
         )

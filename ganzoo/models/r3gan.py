@@ -383,8 +383,8 @@ class R3GAN(GAN):
         return self.report(
             d_loss=d_loss,
             g_loss=g_loss,
-            d_real=ops.mean(d_real),
-            d_fake=ops.mean(d_fake),
+            real=(real, d_real),
+            fake=(fake, d_fake),
             r1=ops.mean(r1),
             r2=ops.mean(r2),
         )

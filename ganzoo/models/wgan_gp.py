@@ -175,12 +175,11 @@ class WGANGP(GAN):
                 g_loss = ops.mean(self.loss.generator(self.critic(self.see(fake))))
             self.descend("g", g_tape, g_loss)
         self.average()
-        d_real, d_fake = ops.mean(d_real), ops.mean(d_fake)
         return self.report(
             d_loss=d_loss,
             g_loss=g_loss,
-            d_real=d_real,
-            d_fake=d_fake,
-            wasserstein=d_real - d_fake,
+            real=(real, d_real),
+            fake=(fake, d_fake),
+            wasserstein=ops.mean(d_real) - ops.mean(d_fake),
             penalty=penalty,
         )
