@@ -37,9 +37,11 @@ _ROOMS = (
     "importers",
     "layers",
     "losses",
+    "metrics",
     "models",
     "penalties",
     "presets",
+    "scores",
 )
 
 __all__ = [*_HOMES, *_ROOMS, "__version__"]

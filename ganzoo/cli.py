@@ -207,5 +207,62 @@ def inspect(spec, data_dir):
     click.echo(str(data.inspect(spec, **({"data_dir": data_dir} if data_dir else {}))))
 
 
+@main.command()
+@click.argument("name_or_dir")
+@click.option("--data", "spec", metavar="SPEC", help="Real images [what it was trained on].")
+@click.option("--split", help='Which part of them ["test", else "train"].')
+@click.option(
+    "--metrics",
+    "names",
+    multiple=True,
+    metavar="NAMES",
+    help="Of fid, kid, precision_recall, density_coverage, inception_score, label_fidelity; "
+    "with commas, or repeated [all but inception_score].",
+)
+@click.option(
+    "-n", "--n", type=click.IntRange(min=1), help="Images of each set [all real ones, to 10,000]."
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the fakes.")
+@click.option(
+    "--extractor", help="fashion, mnist, lite0 or inception_2015 [the one that suits the data]."
+)
+@click.option("--data-dir", type=click.Path(), help="Where TensorFlow Datasets keeps its sets.")
+def evaluate(name_or_dir, spec, split, names, n, seed, extractor, data_dir):
+    """Score a preset or a run, and what real images score in its place (the floor)."""
+    with quietly():
+        from ganzoo import evaluation, presets, scores
+
+    names = [name for text in names for name in text.split(",")]
+    with click.progressbar(length=1000, label="images", file=sys.stderr) as bar:
+        made = evaluation.evaluate(
+            name_or_dir,
+            spec,
+            split,
+            names or None,
+            n,
+            seed,
+            extractor,
+            data_dir,
+            lambda done, total: bar.update(done * 1000 // total - bar.pos),
+        )
+    for score in made:
+        click.echo(str(score))
+    _, file = evaluation.locate(name_or_dir)
+    if not file.is_relative_to(presets.home()):  # those that ship with the package stay as they are
+        scores.append(file, made)
+
+
+@main.command()
+@click.argument("a")
+@click.argument("b")
+def compare(a, b):
+    """Compare the newest scores of two runs, presets or scores.jsonl files, if they may be."""
+    with quietly():
+        from ganzoo import evaluation
+
+    for line in evaluation.compare(a, b):
+        click.echo(line)
+
+
 if __name__ == "__main__":
     main()

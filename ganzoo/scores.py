@@ -1,0 +1,307 @@
+"""Scores with their protocol: what was measured, with what, on how many images of what.
+
+Two numbers of one metric mean the same only under one protocol, so a score is a record that knows
+its own, prints as one line, lies in `scores.jsonl`, and is not compared with one that differs.
+"""
+
+import dataclasses
+import hashlib
+import json
+import pathlib
+
+import numpy as np
+
+from ganzoo import __version__
+
+#: fields that must agree before two values may be compared
+PROTOCOL = (
+    "metric",
+    "settings",
+    "extractor",
+    "extractor_sha256",
+    "resizing",
+    "split",
+    "real_sha256",
+    "n_real",
+    "n_fake",
+)
+FILE = "scores.jsonl"
+# images of each set when nothing is said: what papers of small images take
+IMAGES = 10_000
+# images drawn in one call, so that progress shows; a multiple of `sampling.GROUP`
+DRAWN = 512
+
+
+@dataclasses.dataclass(frozen=True)
+class Score:
+    """One value of one metric, and all that it depends on.
+
+    Attributes:
+        metric: its title: "FID" with the extractor "inception_2015" only, else "FD-fashion".
+        value: float. interval: `(low, high)` of 95 %, or None.
+        floor: the same metric of other real images in the place of the fakes; None without any.
+        n_floor: how many those were.
+        settings: the metric's own numbers, such as `{"k": 3}`.
+        extractor, extractor_sha256, resizing: None for metrics of pixels.
+        data: the real images' spec. split: which part. real_sha256: hash of the images used.
+        n_real, n_fake: images of each set.
+        model: what made the fakes. weights: "average" or "raw". seed: of the fakes.
+        versions: of ganzoo, keras and tensorflow.
+    """
+
+    metric: str
+    value: float
+    interval: tuple | None
+    floor: float | None
+    n_floor: int | None
+    settings: dict
+    extractor: str | None
+    extractor_sha256: str | None
+    resizing: str | None
+    data: str
+    split: str
+    real_sha256: str
+    n_real: int
+    n_fake: int
+    model: str
+    weights: str
+    seed: int | None
+    versions: dict
+
+    def __str__(self):
+        text = f"{self.metric} {self.value:.5g}"
+        if self.interval is not None:
+            text += " [{:.4g}, {:.4g}]".format(*self.interval)
+        if self.floor is not None:
+            text += f", floor {self.floor:.5g}"
+            if self.n_floor != self.n_fake:
+                text += f" (of {self.n_floor:,})"
+        made = f"{self.n_fake:,} fakes of {self.model} ({self.weights}, seed {self.seed})"
+        text += f" | {made} against {self.n_real:,} of {self.data} {self.split}"
+        if self.extractor is not None:
+            text += f" | {self.extractor} {self.extractor_sha256[:8]}, resizing {self.resizing}"
+        numbers = [f"{name} {value}" for name, value in self.settings.items()]
+        return " | ".join([text, *numbers, f"ganzoo {self.versions['ganzoo']}"])
+
+
+def differences(a, b):
+    """The fields of the protocol in which two scores differ, as "field: this | that"."""
+    pairs = [(name, getattr(a, name), getattr(b, name)) for name in PROTOCOL]
+    return [f"{name}: {x} | {y}" for name, x, y in pairs if x != y]
+
+
+def compare(a, b):
+    """Which of two scores is lower, and by how much, as a line.
+
+    Raises:
+        ValueError: scores of different protocols, with the fields that differ.
+    """
+    different = differences(a, b)
+    if different:
+        raise ValueError(
+            f"{a.metric} of {a.model} and {b.metric} of {b.model} are not comparable; they differ "
+            f"in {'; '.join(different)}."
+        )
+    text = f"{a.metric}: {a.value:.5g} of {a.model}, {b.value:.5g} of {b.model}"
+    text += f" (difference {b.value - a.value:+.4g}"
+    if a.interval is not None and b.interval is not None:
+        apart = a.interval[0] > b.interval[1] or b.interval[0] > a.interval[1]
+        text += ", intervals apart" if apart else ", intervals overlap"
+    text += ")"
+    noted = [
+        f"{name} {getattr(a, name)} | {getattr(b, name)}"
+        for name in ("weights", "seed", "versions")
+        if getattr(a, name) != getattr(b, name)
+    ]
+    return text + (f"; note: {', '.join(noted)}" if noted else "")
+
+
+def append(path, scores):
+    """Adds scores to a `scores.jsonl`, a line each; its folder is made when it does not exist."""
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = [json.dumps(dataclasses.asdict(score)) + "\n" for score in scores]
+    with open(path, "a", encoding="utf-8") as file:
+        file.write("".join(lines))
+
+
+def read(path):
+    """The scores of a `scores.jsonl`, oldest first.
+
+    Raises:
+        ValueError: a line that is no score.
+        FileNotFoundError: no such file.
+    """
+    scores = []
+    for i, line in enumerate(pathlib.Path(path).read_text(encoding="utf-8").splitlines(), 1):
+        try:
+            fields = json.loads(line)
+            if fields["interval"] is not None:
+                fields["interval"] = tuple(fields["interval"])
+            scores.append(Score(**fields))
+        except (ValueError, TypeError, KeyError) as error:
+            raise ValueError(f"{path}, line {i}, is no score: {error!r}.") from error
+    return scores
+
+
+class Images:
+    """A set of uint8 images whose features are computed once for each extractor.
+
+    Args:
+        array: `(N, H, W, C)`. labels: class ids `(N,)`, or None.
+    """
+
+    def __init__(self, array, labels=None):
+        self.array, self.labels = array, labels
+        self._outputs = {}
+
+    def __len__(self):
+        return len(self.array)
+
+    def outputs(self, extractor, progress=None):
+        if extractor not in self._outputs:
+            self._outputs[extractor] = extractor.outputs(self.array, progress)
+        return self._outputs[extractor]
+
+    def sha256(self):
+        return hashlib.sha256(np.ascontiguousarray(self.array)).hexdigest()
+
+
+def measure(metrics, real, fake, progress=None):
+    """Values of metrics on two sets.
+
+    Args:
+        metrics: a list of `ganzoo.metrics`; their state is reset first.
+        real, fake: `Images`. For metrics of pairs, one image after the other belongs together.
+        progress: called with the number of images whenever an extractor has seen some, or None.
+
+    Returns:
+        A list of (metric, title, value, interval), a metric of two values giving two.
+    """
+    found = []
+    for metric in metrics:
+        metric.reset_state()
+        if hasattr(metric, "sides"):
+            for side, images in (("real", real), ("fake", fake)):
+                if side in metric.sides:
+                    outputs = images.outputs(metric.extractor, progress)
+                    metric.keep(side, *outputs, images.labels)
+        else:
+            metric.update_state(real.array, fake.array)
+        value = metric.result()
+        if isinstance(value, dict):
+            suffix = metric.title.partition("-")
+            for name, part in value.items():
+                found.append((metric, name + suffix[1] + suffix[2], float(part), None))
+        else:
+            found.append((metric, metric.title, float(value), metric.interval()))
+    return found
+
+
+def score(metrics, real, fake, floor=None, progress=None, **about):
+    """Scores of fakes, with the floor beside each.
+
+    Args:
+        metrics, real, fake, progress: see `measure`.
+        floor: `Images`, real ones that are not among `real`, measured in the place of the fakes; or
+            None. Metrics of pairs have no floor.
+        **about: the other fields of `Score`: data, split, model, weights, seed.
+
+    Returns:
+        A list of `Score`.
+    """
+    import keras
+    import tensorflow as tf
+
+    from ganzoo.metrics import LabelFidelity
+
+    versions = {"ganzoo": __version__, "keras": keras.__version__, "tensorflow": tf.__version__}
+    found = measure(metrics, real, fake, progress)
+    floors = {}
+    if floor is not None:
+        sets = [m for m in metrics if hasattr(m, "sides")]
+        if floor.labels is None:
+            sets = [m for m in sets if not isinstance(m, LabelFidelity)]
+        floors = {title: value for _, title, value, _ in measure(sets, real, floor, progress)}
+    scores = []
+    for metric, title, value, interval in found:
+        config = metric.get_config()
+        extractor = getattr(metric, "extractor", None)
+        scores.append(
+            Score(
+                metric=title,
+                value=value,
+                interval=interval,
+                floor=floors.get(title),
+                n_floor=len(floor) if title in floors else None,
+                settings={k: v for k, v in config.items() if k not in ("extractor", "name")},
+                extractor=extractor and extractor.name,
+                extractor_sha256=extractor and extractor.sha256,
+                resizing=extractor and extractor.resizing_of(real.array.shape[1:]),
+                real_sha256=real.sha256(),
+                n_real=len(real),
+                n_fake=len(fake),
+                versions=versions,
+                **about,
+            )
+        )
+    return scores
+
+
+def draw(model, n, labels=None, seed=0, progress=None):
+    """n fakes, the same as `model.generate(n, labels, seed)` to the byte.
+
+    Args:
+        progress: called with the number of images drawn since the last call, or None.
+
+    Returns:
+        `Images`.
+    """
+    from ganzoo import sampling
+    from ganzoo.gan import GAN
+
+    if type(model).generate is not GAN.generate:  # a family that draws in another way
+        drawn = [model.generate(n, labels=labels, seed=seed)]
+        if progress:
+            progress(n)
+    else:
+        given, drawn = model.sampling_inputs(n, labels, seed, None), []
+        sample = sampling.sampler(model)
+        for i in range(0, n, DRAWN):
+            part = [a[i : i + DRAWN] for a in given]
+            drawn.append(sampling.run(sample, part, len(part[0]), 64))
+            if progress:
+                progress(len(part[0]))
+    return Images(np.concatenate(drawn), labels)
+
+
+def real_images(spec, split, n, image_shape, **load):
+    """Up to n images of a data set, drawn with a fixed seed, and their labels where it has any.
+
+    Args:
+        spec, split, **load: see `ganzoo.data.load`.
+        n: the first n of the shuffled set; None for all.
+        image_shape: `(H, W, C)`.
+
+    Returns:
+        `Images`.
+    """
+    from ganzoo import data
+
+    batches = data.load(spec, split, tuple(image_shape), 500, seed=0, drop_remainder=False, **load)
+    images, labels, have = [], [], 0
+    for batch in batches:
+        pair = batch if isinstance(batch, tuple) else (batch, None)
+        images.append(np.asarray(pair[0]))
+        labels.append(None if pair[1] is None else np.asarray(pair[1]))
+        have += len(images[-1])
+        if n is not None and have >= n:
+            break
+    images = np.concatenate(images)[:n]
+    if images.dtype != np.uint8:
+        from ganzoo.metrics.sets import as_pictures
+
+        images = as_pictures("real", images)
+    if labels[0] is None or labels[0].ndim != 1 or labels[0].dtype.kind != "i":
+        return Images(images)
+    return Images(images, np.concatenate(labels)[:n])
