@@ -67,7 +67,8 @@ class GAN(keras.Model):
     latent_dim = None
     #: the method that makes images: "generate" from latents, "translate" or "upscale" from images
     makes_with = "generate"
-    #: what `fit` takes: "images", with labels or without; "pairs" of images; "unpaired" sets of them
+    #: what `fit` takes: "images", with labels or without; "pairs" of images; "unpaired" sets; or
+    #: images with "captions"
     data_form = "images"
     #: the networks an average is kept of, each as `ema_` and its name
     averaged = ("generator",)
@@ -113,6 +114,10 @@ class GAN(keras.Model):
     def train_step(self, data):
         """One round: `d_steps` updates of D, each on its own real batch, then `g_steps` of G."""
         raise NotImplementedError(f"{type(self).__name__} must define train_step(data)")
+
+    def recipe_callbacks(self, epochs):
+        """Callbacks that belong to the paper's training over this many epochs; none here."""
+        return []
 
     # Compiling
 
@@ -333,6 +338,15 @@ class GAN(keras.Model):
         if self.num_classes is not None:
             inputs.check_labels(y, self.num_classes, len(x))
 
+    def as_numbers(self, x, y=None):
+        """What Keras iterates for `fit` and `evaluate`, from data that were checked; families whose
+        data a step cannot take, such as strings, override it.
+
+        Returns:
+            `(x, y)`.
+        """
+        return x, y
+
     def fit(
         self,
         x=None,
@@ -383,7 +397,7 @@ class GAN(keras.Model):
                 validation_batch_size or batch_size,
             )
         return super().fit(
-            rounds,
+            self.as_numbers(rounds)[0],
             epochs=epochs,
             verbose=verbose,
             callbacks=inputs.with_callback(callbacks, epochs_told),

@@ -130,6 +130,27 @@ def is_arrays(x):
     )
 
 
+def apart(x, y):
+    """`(x, y)` given as one tuple of arrays comes apart; anything else stays as it is."""
+    if y is None and isinstance(x, list | tuple) and len(x) == 2 and is_arrays(x):
+        return tuple(x)
+    return x, y
+
+
+def held_out(model, x, y, batch_size):
+    """Checks held-out data; gives what Keras takes of them: unpaired arrays, whose lengths may
+    differ, become a data set, and all else stays as it is."""
+    check(model, x, y)
+    x, y = model.as_numbers(x, y)
+    if model.data_form == "unpaired" and is_arrays(x) and y is not None:
+        from ganzoo import data
+
+        return data.load(
+            (x, y), pairs=False, batch_size=batch_size or 32, shuffle=False, drop_remainder=False
+        )
+    return x if y is None else (x, y)
+
+
 def check_callbacks(callbacks):
     """Refuses a BackupAndRestore that would restart its epoch on newer weights."""
     for callback in tf.nest.flatten(callbacks):
@@ -149,16 +170,16 @@ def split_off(x, y, share):
     """
     if not is_arrays(x):
         raise ValueError("validation_split needs arrays: give validation_data instead.")
-    n = len(x[0] if isinstance(x, list | tuple) else x)
-    cut = int(n * (1 - share))
-    if not 0 < cut < n:
-        raise ValueError(f"validation_split={share} of {n} images leaves nothing on one side.")
 
-    def part(rows):
-        return [None if a is None else tf.nest.map_structure(lambda b: b[rows], a) for a in (x, y)]
+    def parts(array):
+        n = len(array)
+        cut = int(n * (1 - share))
+        if not 0 < cut < n:
+            raise ValueError(f"validation_split={share} of {n} images leaves nothing on one side.")
+        return array[:cut], array[cut:]
 
-    held_x, held_y = part(slice(cut, n))
-    return part(slice(0, cut)), held_x if held_y is None else (held_x, held_y)
+    (x, held_x), (y, held_y) = parts(x), (None, None) if y is None else parts(y)
+    return (x, y), held_x if held_y is None else (held_x, held_y)
 
 
 def rounds(model, x, y, batch_size, shuffle):
@@ -173,7 +194,8 @@ def rounds(model, x, y, batch_size, shuffle):
     replicas = model.distribute_strategy.num_replicas_in_sync
     if is_arrays(x):
         check(model, x, y)
-        n = len(x[0] if isinstance(x, list | tuple) else x)
+        unpaired = model.data_form == "unpaired"
+        n = max(len(x), len(y)) if unpaired else len(x)
         batch_size = min(batch_size, n // (group * replicas) * replicas)
         if batch_size < 1:
             raise ValueError(
@@ -182,7 +204,13 @@ def rounds(model, x, y, batch_size, shuffle):
             )
         _divides(batch_size, replicas)
         arrays = x if y is None else (x, y)
-        x = data.load(arrays, batch_size=batch_size * group, shuffle=shuffle, drop_remainder=True)
+        x = data.load(
+            arrays,
+            batch_size=batch_size * group,
+            shuffle=shuffle,
+            drop_remainder=True,
+            pairs=False if unpaired else None,
+        )
         return _shared_out(x, group, replicas), _Epochs(data.order_of(x), model.noise)
     if not isinstance(x, tf.data.Dataset):
         return _rounds_of_others(model, x, y)

@@ -52,12 +52,14 @@ def find(name_or_dir):
     return folder
 
 
-def save(model, path, **metadata):
+def save(model, path, examples=None, **metadata):
     """Writes the model's generator as a preset folder, all of it or nothing.
 
     Args:
         model: a `ganzoo.GAN`.
         path: the folder; an older preset there is replaced, anything else is left alone.
+        examples: held-out data as `fit` takes them, `x` or `(x, y)` of arrays, for the picture of a
+            family that starts from images; without them its card has none.
         **metadata: added to `metadata.json`: data, licence, recipe, score, ...
 
     Raises:
@@ -70,7 +72,7 @@ def save(model, path, **metadata):
     path.parent.mkdir(parents=True, exist_ok=True)
     new = pathlib.Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
     try:
-        _write(model, new, path.name, metadata)
+        _write(model, new, path.name, examples, metadata)
         new.chmod(0o755)
         if path.exists():
             old = new.with_name(new.name + "-old")
@@ -83,24 +85,25 @@ def save(model, path, **metadata):
         shutil.rmtree(new, ignore_errors=True)
 
 
-def _write(model, folder, name, metadata):
+def _write(model, folder, name, examples, metadata):
     import keras
     import tensorflow as tf
 
     from ganzoo import images
 
-    network = model.generator if model.ema_generator is None else model.ema_generator
+    network = model.sampling_networks()[0]
     network.save_weights(folder / WEIGHTS)
     config = {"format": FORMAT, "class": type(model).__name__, "config": model.get_config()}
     (folder / "config.json").write_text(json.dumps(config, indent=1))
-    samples = model.generate(64, seed=0)
-    images.save(folder / "samples.png", images.tile(samples))
+    pictured = model.makes_with == "generate" or examples is not None
+    if pictured:
+        images.save(folder / "samples.png", images.tile(*model.preview(64, examples=examples)))
     card = {
         "name": name,
         "class": type(model).__name__,
         "image_shape": list(model.image_shape),
         "parameters": int(network.count_params()),
-        "averaged": model.ema_generator is not None,
+        "averaged": model.ema_decay is not None,
         **metadata,
         "sha256": _sha256(folder / WEIGHTS),
         "versions": {
@@ -110,11 +113,13 @@ def _write(model, folder, name, metadata):
         },
     }
     (folder / "metadata.json").write_text(json.dumps(card, indent=1))
-    (folder / "README.md").write_text(_card(card))
+    (folder / "README.md").write_text(_card(card, model.makes_with, pictured))
 
 
-def _card(card):
+def _card(card, makes_with, pictured):
     """The model card, in the form of the Hugging Face hub."""
+    starts_from_noise = makes_with == "generate"
+    call = "generate(16, seed=0)" if starts_from_noise else f"{makes_with}(images)"
     rows = [
         f"| {key} | {json.dumps(value) if isinstance(value, dict | list) else value} |"
         for key, value in card.items()
@@ -123,7 +128,8 @@ def _card(card):
     head = [
         "---",
         "library_name: keras",
-        "pipeline_tag: unconditional-image-generation",
+        "pipeline_tag: "
+        + ("unconditional-image-generation" if starts_from_noise else "image-to-image"),
         f"license: {card.get('licence', 'other')}",
         f"tags: [gan, {card['class'].lower()}, ganzoo]",
         "---",
@@ -131,11 +137,10 @@ def _card(card):
     use = [
         f"# {card['name']}",
         "",
-        "![samples](samples.png)",
-        "",
+        *(["![samples](samples.png)", ""] if pictured else []),
         "```python",
         "import ganzoo",
-        f'images = ganzoo.from_preset("{card["name"]}").generate(16, seed=0)',
+        f'images = ganzoo.from_preset("{card["name"]}").{call}',
         "```",
         "",
         "| | |",
@@ -187,9 +192,8 @@ def load(name_or_dir, expected=None):
     if not weights.exists() or _sha256(weights) != metadata.get("sha256"):
         raise ValueError(f"{weights} is missing, truncated or altered: its hash does not match.")
     model = classes[name].from_config(arguments)
-    for network in (model.generator, model.ema_generator):
-        if network is not None:
-            network.load_weights(weights)
+    for network in model.sampling_networks():
+        network.load_weights(weights)
     return model
 
 
@@ -199,5 +203,6 @@ def from_preset(name_or_dir):
 
 
 def load_generator(name_or_dir):
-    """A preset's generator alone, a plain `keras.Model`: latents to images in [-1, 1]."""
-    return load(name_or_dir).generator
+    """A preset's generator alone, a plain `keras.Model`: latents (of families that start from
+    images: images, float in [-1, 1]) to images in [-1, 1]."""
+    return load(name_or_dir).sampling_networks()[-1]

@@ -117,7 +117,10 @@ def start(cls, spec, out, epochs=None, options=None, force=False, **load):
         spec: see `ganzoo.data.load`.
         out: the run folder.
         epochs: passes over the data; None for the family's.
-        options: dict of arguments of the class, of its `compile`, `batch_size` and `seed`.
+        options: dict of arguments of the class, of its `compile`, `batch_size`, `seed`, `flip`
+            (mirror images at random) and `enlarge` (1.1 makes images 1.1 times as large as the
+            model's, and cuts a random window from each); the family's recipe says what they are
+            when left out.
         force: empty an existing folder first.
         **load: more arguments of `ganzoo.data.load`.
 
@@ -133,13 +136,18 @@ def start(cls, spec, out, epochs=None, options=None, force=False, **load):
     options = dict(options or {})
     seed = options.pop("seed", 0)
     batch_size = options.pop("batch_size", cls.recipe["batch_size"])
+    jitters = {name: options.pop(name, cls.recipe.get(name)) for name in ("enlarge", "flip")}
     arguments, compiling = sort_options(cls, options)
     load = {"batch_size": batch_size, "seed": seed, **load}
     if "image_shape" in arguments:
         load["image_shape"] = arguments["image_shape"]
     keras.utils.set_random_seed(seed)
+    load |= form_of(cls, spec, load)
     images = data.load(spec, **load)
     arguments.setdefault("image_shape", tuple(tf.nest.flatten(images.element_spec)[0].shape[1:]))
+    if augmentation := jitter(jitters, arguments["image_shape"]):
+        load |= augmentation
+        images = data.load(spec, **load)
     if needs_classes(cls):
         arguments.setdefault("num_classes", count_classes(cls, spec, load))
     arguments.setdefault("dtype", fastest_policy())
@@ -165,6 +173,59 @@ def start(cls, spec, out, epochs=None, options=None, force=False, **load):
     return train(model, images, out, config)
 
 
+def form_of(cls, spec, load):
+    """How a set is to be read for a family: single images are pairs, side by side, for one that
+    learns from pairs.
+
+    Returns:
+        Arguments of `ganzoo.data.load`.
+
+    Raises:
+        ValueError: for a set that cannot be what the family learns from.
+    """
+    if cls.data_form not in ("pairs", "unpaired"):
+        return {}
+    source = opened(spec, load)
+    if cls.data_form == "unpaired":
+        if len(source.sets) < 2:
+            raise ValueError(
+                f"{source.name} is one set of images, and {cls.__name__} learns from two: give a "
+                "folder with trainA and trainB, or an .npz with trainA_jpeg and trainB_jpeg."
+            )
+        return {}
+    if source.unpaired or source.values is not None:
+        what = "two unrelated sets of images" if source.unpaired else "images with labels"
+        raise ValueError(
+            f"{source.name} holds {what}, and {cls.__name__} learns from pairs: give a folder with "
+            "A and B, files of equal names in both, or images with the two halves side by side."
+        )
+    return {} if len(source.sets) == 2 or "pairs" in load else {"pairs": "side_by_side"}
+
+
+def opened(spec, load):
+    """The undecoded source behind the arguments of a `ganzoo.data.load`."""
+    names = ("split", "labels", "pairs", "data_dir")
+    return sources.open_source(spec, **{k: load[k] for k in names if k in load})
+
+
+def jitter(wanted, image_shape):
+    """Arguments of `ganzoo.data.load` that move and mirror images at random.
+
+    Args:
+        wanted: dict, "enlarge": a number of 1 or more, or None; "flip": whether to mirror.
+        image_shape: `(H, W, C)` of the model.
+    """
+    given = {"flip": True} if wanted["flip"] else {}
+    enlarge = 1.0 if wanted["enlarge"] is None else wanted["enlarge"]
+    if not isinstance(enlarge, int | float) or enlarge < 1:
+        raise ValueError(f"enlarge={enlarge!r}: want a number of 1 or more.")
+    *sides, channels = image_shape
+    larger = [round(side * enlarge) for side in sides]
+    if larger != sides:
+        given |= {"image_shape": (*larger, channels), "crop": tuple(sides)}
+    return given
+
+
 def needs_classes(cls):
     """Whether a family cannot do without classes: `num_classes` is an argument, and not None."""
     argument = inspect.signature(cls.__init__).parameters.get("num_classes")
@@ -177,8 +238,7 @@ def count_classes(cls, spec, load):
     Raises:
         ValueError: for a set without class labels.
     """
-    names = ("split", "labels", "pairs", "data_dir")
-    source = sources.open_source(spec, **{k: load[k] for k in names if k in load})
+    source = opened(spec, load)
     if source.values is None or source.values.dtype != np.int32:
         raise ValueError(
             f"{source.name} has no class labels, and {cls.__name__} needs them: give a folder with "
@@ -226,12 +286,14 @@ def train(model, images, out, config):
     checkpoint = Checkpoint(out / "checkpoint")
     checkpoint.set_model(model)
     epoch, batch = checkpoint.read()
+    held = held_out(model, images, config)
     watchers = [
-        callbacks.ImageGrid(out / "samples", tensorboard=out / "logs"),
+        *model.recipe_callbacks(config["epochs"]),
+        callbacks.ImageGrid(out / "samples", tensorboard=out / "logs", data=held),
         callbacks.CSVHistory(out / "history.csv"),
         callbacks.LossCurves(out / "losses.png"),
         keras.callbacks.TensorBoard(out / "logs"),
-        callbacks.Verdicts(out / "logs", held_out(model, images, config)),
+        callbacks.Verdicts(out / "logs", held),
         checkpoint,
     ]
     with checkpoint.watching():
@@ -243,19 +305,28 @@ def train(model, images, out, config):
             model.fit(images, initial_epoch=epoch, epochs=config["epochs"], callbacks=watchers)
     recipe = {"command": "ganzoo " + " ".join(config["command"]), "epochs": config["epochs"]}
     model.save_to_preset(
-        out / "preset", data=config["data"]["spec"], seed=config["seed"], recipe=recipe
+        out / "preset",
+        examples=held,
+        data=config["data"]["spec"],
+        seed=config["seed"],
+        recipe=recipe,
     )
     return model
 
 
 def held_out(model, images, config):
-    """64 images (with labels, for a model with classes) from the test split, where there is one."""
+    """64 examples (with labels, for a model with classes; both images, for one that learns from
+    two sets) from the test split, where there is one, as arrays."""
+    load = {**config["data"], "split": "test", "batch_size": 64}
+    if "crop" in load:  # whole images then, not windows of larger ones
+        load |= {"image_shape": model.image_shape, "crop": None}
     try:
-        images = data.load(**{**config["data"], "split": "test", "batch_size": 64})
+        images = data.load(**{**load, "flip": False})
     except (ValueError, FileNotFoundError):  # a set without a test split: training images then
         images = images.unbatch().batch(64)
-    batch = next(iter(images))
-    return batch[0] if isinstance(batch, tuple) and model.num_classes is None else batch
+    batch = tf.nest.map_structure(lambda part: part.numpy(), next(iter(images)))
+    alone = isinstance(batch, tuple) and model.num_classes is None and model.data_form == "images"
+    return batch[0] if alone else batch
 
 
 def fastest_policy():
@@ -286,7 +357,7 @@ def sort_options(cls, options):
     compiling = names(cls.compile)
     unknown = [name for name in options if name not in constructor | compiling]
     if unknown:
-        known = sorted(constructor | compiling | {"batch_size"})
+        known = sorted(constructor | compiling | {"batch_size", "enlarge", "flip"})
         near = difflib.get_close_matches(unknown[0], known, n=3, cutoff=0.4)
         raise ValueError(
             f"{cls.__name__} has no option {unknown[0]!r}; "

@@ -81,11 +81,11 @@ def test_trains_saves_loads_and_goes_on(cls, tiny_images, tmp_path):
     assert fit(model, data) == fit(loaded, data)
     assert tiny.same(tiny.state(model), tiny.state(loaded))
 
-    made = model.generate(5, seed=1)
+    made = tiny.draw(model, data, 5)
     assert made.shape == (5, *model.image_shape) and made.dtype == np.uint8
-    assert np.array_equal(made, loaded.generate(5, seed=1))
-    assert np.array_equal(made, model.generate(21, seed=1, batch_size=3)[:5])
-    assert not np.array_equal(made, model.generate(5, seed=2))
+    assert np.array_equal(made, tiny.draw(loaded, data, 5))
+    assert np.array_equal(made, tiny.draw(model, data, 21, batch_size=3)[:5])
+    assert not np.array_equal(made, tiny.draw(model, data, 5, seed=2))
 
     before = tiny.state(model)
     scores = model.evaluate(*data, batch_size=16, verbose=0, return_dict=True)
@@ -94,7 +94,7 @@ def test_trains_saves_loads_and_goes_on(cls, tiny_images, tmp_path):
     assert tiny.same(before, tiny.state(model)) or _only_test_noise_moved(model, before)
 
     model.save_to_preset(tmp_path / "preset")
-    assert np.array_equal(made, cls.from_preset(tmp_path / "preset").generate(5, seed=1))
+    assert np.array_equal(made, tiny.draw(cls.from_preset(tmp_path / "preset"), data, 5))
     printed = io.StringIO()
     model.summary(print_fn=lambda line: printed.write(line + "\n"))
     for names in cls.players.values():
@@ -184,13 +184,7 @@ def test_half_precision_trains_and_saves_its_scales(cls, policy, tiny_images, tm
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     assert tiny.same(tiny.state(model), tiny.state(loaded))
-    made = model(_latents(model))
-    assert made.dtype == tf.float32
-
-
-def _latents(model):
-    given = model.sampling_inputs(2, None, 0, None)
-    return given if len(given) > 1 else given[0]
+    assert model(tiny.inputs(model, data)).dtype == tf.float32
 
 
 def test_eager_steps_train(cls, tiny_images):

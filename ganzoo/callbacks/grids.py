@@ -21,7 +21,8 @@ from ganzoo.callbacks.checks import (
 
 
 class ImageGrid(keras.callbacks.Callback):
-    """Draws the same latents every few epochs: a picture each, and an animation of them.
+    """Draws the same latents every few epochs: a picture each, and an animation of them. Of a
+    model that starts from images it draws examples: source, result and target below each other.
 
     Pictures are `path/epoch_0001.png` and so on, the first epoch being 1. When training ends the
     animation is written beside the folder: `samples/` gives `samples.gif`. It holds the pictures
@@ -39,20 +40,26 @@ class ImageGrid(keras.callbacks.Callback):
         tensorboard: the folder given to `keras.callbacks.TensorBoard` as `log_dir`, to have the
             pictures there too, as image `samples`; None for not. TensorBoard shows ten of them
             unless started with `--samples_per_plugin images=1000`.
+        data: held-out examples for a model that starts from images: `x`, or `(x, y)` as `fit`
+            takes them, as arrays; others make nothing of them.
 
     Raises:
-        ValueError: `n` or `every` below 1, labels that do not fit; before the first step.
+        ValueError: `n` or `every` below 1, labels that do not fit, a model that needs `data`;
+            before the first step.
         TypeError: a model without `generate`; before the first step.
         OSError: a folder that cannot be written, before the first step; a full disk. The error
             names the file, and no half of a file is left.
     """
 
-    def __init__(self, path, n=64, every=1, labels=None, seed=0, gif=True, tensorboard=None):
+    def __init__(
+        self, path, n=64, every=1, labels=None, seed=0, gif=True, tensorboard=None, data=None
+    ):
         super().__init__()
         self.path, self.n, self.every = pathlib.Path(path), whole("n", n), whole("every", every)
         if labels is not None and len(labels) != n:
             raise ValueError(f"{len(labels)} labels for n={n} images: give one for each.")
         self.labels, self.seed, self.gif, self.tensorboard = labels, seed, gif, tensorboard
+        self.data = data
 
     def on_train_begin(self, logs=None):
         check_generates(self)
@@ -88,8 +95,8 @@ class ImageGrid(keras.callbacks.Callback):
             images.save_gif(folder.with_name(f"{folder.name}.gif"), frames)
 
     def _draw(self):
-        drawn = self.model.generate(self.n, labels=self._labels, seed=self.seed)
-        return images.tile(drawn, self._columns)
+        drawn, columns = self.model.preview(self.n, self._labels, self.seed, self.data)
+        return images.tile(drawn, columns or self._columns)
 
 
 class Interpolation(keras.callbacks.Callback):
@@ -133,6 +140,11 @@ class Interpolation(keras.callbacks.Callback):
 
     def _inputs(self):
         """The inputs of the model for each walk: a list of arrays of the length of the walk."""
+        if self.model.makes_with != "generate":
+            raise TypeError(
+                f"Interpolation walks from latent to latent, {name_of(self.model)} has none: leave "
+                "it out."
+            )
         labels, _ = layout(self.model, self.rows, self.labels)
         starts, *conditions = self.model.sampling_inputs(self.rows, labels, self.seed, None)
         ends, *_ = self.model.sampling_inputs(self.rows, labels, self.seed + 1, None)

@@ -65,7 +65,8 @@ def load(
             array of an `.npz` or feature of a TFDS set (`"hair"`, `"caption"`).
         strict: bool, whether an image that cannot be used is an error instead of a warning.
         data_dir: folder of prepared TFDS sets; None is TFDS's own.
-        pairs: `"side_by_side"` for images that are pairs, left and right half; or None.
+        pairs: `"side_by_side"` for images that are pairs, left and right half; False for two sets
+            of images that are unpaired although they look like pairs; None for what the set holds.
         flip: bool, whether images are mirrored left to right at random; the two of a pair alike.
         crop: `(h, w)`: a random window of that size is cut from each image (the same in the two of
             a pair); with it and without `image_shape`, images may differ in size.

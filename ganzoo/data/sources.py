@@ -25,10 +25,13 @@ def open_source(spec, split="train", labels=True, pairs=None, data_dir=None):
     Returns:
         A `Source`.
     """
-    if pairs not in (None, "side_by_side"):
-        raise ValueError(f"pairs={pairs!r}: give 'side_by_side', or None for what the set holds")
+    if pairs not in (None, False, "side_by_side"):
+        raise ValueError(
+            f"pairs={pairs!r}: give 'side_by_side', None for what the set holds, or False for two "
+            "sets of unrelated images"
+        )
     if not isinstance(spec, (str, pathlib.Path)):
-        source = _from_arrays(spec)
+        source = _from_arrays(spec, pairs)
     elif str(spec) in EMBEDDED:
         source = _from_npz(EMBEDDED[str(spec)], split, labels)
     elif str(spec).startswith("tfds:"):
@@ -38,6 +41,8 @@ def open_source(spec, split="train", labels=True, pairs=None, data_dir=None):
     else:
         source = _from_path(spec, split, labels)
     source.name = str(spec) if isinstance(spec, (str, pathlib.Path)) else "the given arrays"
+    if pairs is False and len(source.sets) == 2:
+        source.unpaired = True
     if pairs:
         if len(source.sets) > 1:
             raise ValueError(
@@ -68,14 +73,14 @@ def _from_path(spec, split, labels):
     )
 
 
-def _from_arrays(spec):
+def _from_arrays(spec, pairs):
     arrays = [np.asarray(part) for part in (spec if isinstance(spec, (tuple, list)) else [spec])]
     if not 1 <= len(arrays) <= 2:
         raise ValueError(f"{len(arrays)} arrays given: give images, or images and one array more")
     sets, values = [Pictures(as_images(arrays[0]), "the array")], None
     if len(arrays) == 2 and arrays[1].ndim >= 3:
         sets.append(Pictures(as_images(arrays[1]), "the second array"))
-        if len(arrays[0]) != len(arrays[1]):
+        if len(arrays[0]) != len(arrays[1]) and pairs is not False:
             raise ValueError(
                 f"{len(arrays[0])} and {len(arrays[1])} images do not make pairs; "
                 "give as many of each"

@@ -1,6 +1,7 @@
-"""Normalisations that depend on the class."""
+"""Normalisations by class, and by image."""
 
 import keras
+import tensorflow as tf
 from keras import ops
 
 
@@ -62,3 +63,40 @@ class ConditionalBatchNormalization(keras.layers.Layer):
             "epsilon": self.epsilon,
             "synchronized": self.synchronized,
         }
+
+
+@keras.saving.register_keras_serializable("ganzoo")
+class InstanceNormalization(keras.layers.Layer):
+    """Takes mean and variance over the positions of each image and channel out of feature maps.
+
+    Ulyanov et al. 2016, https://arxiv.org/abs/1607.08022, equation 3, without scale and shift, as
+    in the code of CycleGAN and pix2pix. It is the same in training and inference.
+
+    Call it with `(N, H, W, C)`; it returns the same shape.
+
+    Args:
+        epsilon: added to the variance. Default 1e-5.
+        **kwargs: of `keras.Layer`.
+    """
+
+    def __init__(self, epsilon=1e-5, **kwargs):
+        super().__init__(**kwargs)
+        self.epsilon = epsilon
+
+    def call(self, inputs):
+        if inputs.shape[0] == 1:
+            # batch normalisation of one image is the same, and fused on all devices
+            ones = tf.ones(inputs.shape[-1:])
+            return tf.compat.v1.nn.fused_batch_norm(
+                inputs, ones, ones - 1.0, epsilon=self.epsilon, is_training=True
+            )[0]
+        x = ops.cast(inputs, "float32")
+        x = x - ops.mean(x, axis=(1, 2), keepdims=True)
+        variance = ops.mean(ops.square(x), axis=(1, 2), keepdims=True)
+        return ops.cast(x * ops.rsqrt(variance + self.epsilon), inputs.dtype)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {**super().get_config(), "epsilon": self.epsilon}

@@ -29,7 +29,7 @@ def convolution(kind, filters, kernel, stride, padding="same"):
     return kind(filters, kernel, stride, padding, use_bias=False, kernel_initializer=draw)
 
 
-def batch_norm():
+def batch_norm(name=None):
     """Batch normalisation with the paper's draw of the scale, N(1, 0.02); on several devices its
     statistics are those of the whole batch, so that they train as one would."""
     replicas = tf.distribute.get_strategy().num_replicas_in_sync
@@ -38,6 +38,7 @@ def batch_norm():
         epsilon=1e-5,
         gamma_initializer=keras.initializers.RandomNormal(1.0, 0.02),
         synchronized=replicas > 1,
+        name=name,
     )
 
 
