@@ -159,6 +159,13 @@ def train(model, spec, epochs, out, resume, force, assignments, data_dir):
 )
 @click.option("--seed", type=int, help="The same seed gives the same images.")
 @click.option("--labels", help="Class ids for conditional models, such as 3 or 0,1,2.")
+@click.option(
+    "--caption",
+    "captions",
+    multiple=True,
+    metavar="TEXT",
+    help="What to draw, for models that read; repeatable, the images take turns.",
+)
 @click.option("--truncation", type=float, help="Cut latents off at this many deviations.")
 @click.option(
     "--out",
@@ -168,7 +175,7 @@ def train(model, spec, epochs, out, resume, force, assignments, data_dir):
     help="A picture for a grid, or a folder for single images.",
 )
 @click.option("--force", is_flag=True, help="Replace existing files.")
-def generate(name_or_dir, n, seed, labels, truncation, out, force):
+def generate(name_or_dir, n, seed, labels, captions, truncation, out, force):
     """Draw new images from a preset: one grid, or a folder of single images."""
     if out.exists() and not force and not (out.is_dir() and not any(out.iterdir())):
         raise click.UsageError(f"{out} exists: give another --out, or --force.")
@@ -186,7 +193,15 @@ def generate(name_or_dir, n, seed, labels, truncation, out, force):
                 f"--labels {labels}: want class ids such as 3 or 0,1,2."
             ) from None
         labels = [ids[i % len(ids)] for i in range(n)]
-    made = model.generate(n, labels=labels, seed=seed, truncation=truncation)
+    told = {"labels": labels}
+    if captions:
+        if model.data_form != "captions":
+            raise click.UsageError(
+                f"--caption: {name_or_dir} is a {type(model).__name__}, which does not read; use "
+                "a preset of TextGAN."
+            )
+        told["captions"] = captions
+    made = model.generate(n, seed=seed, truncation=truncation, **told)
     if out.suffix:
         images.save(out, images.tile(made))
     else:

@@ -113,13 +113,16 @@ def _write(model, folder, name, examples, metadata):
         },
     }
     (folder / "metadata.json").write_text(json.dumps(card, indent=1))
-    (folder / "README.md").write_text(_card(card, model.makes_with, pictured))
+    (folder / "README.md").write_text(_card(card, model, pictured))
 
 
-def _card(card, makes_with, pictured):
+def _card(card, model, pictured):
     """The model card, in the form of the Hugging Face hub."""
-    starts_from_noise = makes_with == "generate"
-    call = "generate(16, seed=0)" if starts_from_noise else f"{makes_with}(images)"
+    task, call = "image-to-image", f"{model.makes_with}(images)"
+    if model.makes_with == "generate":
+        task, call = "unconditional-image-generation", "generate(16, seed=0)"
+    if model.data_form == "captions":
+        task, call = "text-to-image", "generate(16, captions=[...], seed=0)"
     rows = [
         f"| {key} | {json.dumps(value) if isinstance(value, dict | list) else value} |"
         for key, value in card.items()
@@ -128,8 +131,7 @@ def _card(card, makes_with, pictured):
     head = [
         "---",
         "library_name: keras",
-        "pipeline_tag: "
-        + ("unconditional-image-generation" if starts_from_noise else "image-to-image"),
+        f"pipeline_tag: {task}",
         f"license: {card.get('licence', 'other')}",
         f"tags: [gan, {card['class'].lower()}, ganzoo]",
         "---",

@@ -151,7 +151,12 @@ def start(cls, spec, out, epochs=None, options=None, force=False, **load):
     if needs_classes(cls):
         arguments.setdefault("num_classes", count_classes(cls, spec, load))
     arguments.setdefault("dtype", fastest_policy())
+    values = opened(spec, load).values if cls.data_form == "captions" else None
+    if values is not None and values.ndim == 2:
+        arguments.setdefault("embedding_dim", values.shape[1])
     model = cls(seed=seed, **arguments)
+    if values is not None and values.ndim == 1 and model.vocabulary is None:
+        model.adapt(values)  # of all captions, now, so that config.json has the words
     model.compile(**compiling)
     if force and out.exists():
         shutil.rmtree(out)
@@ -183,6 +188,8 @@ def form_of(cls, spec, load):
     Raises:
         ValueError: for a set that cannot be what the family learns from.
     """
+    if cls.data_form == "captions":
+        return {"labels": caption_column(cls, spec, load)}
     if cls.data_form not in ("pairs", "unpaired"):
         return {}
     source = opened(spec, load)
@@ -200,6 +207,26 @@ def form_of(cls, spec, load):
             "A and B, files of equal names in both, or images with the two halves side by side."
         )
     return {} if len(source.sets) == 2 or "pairs" in load else {"pairs": "side_by_side"}
+
+
+def caption_column(cls, spec, load):
+    """Which `labels` of a set are captions, or embeddings: those asked for, else the array called
+    "caption" or "captions".
+
+    Raises:
+        ValueError: for a set with neither.
+    """
+    source = opened(spec, load)
+    for name in (load.get("labels", True), "caption", "captions"):
+        with contextlib.suppress(ValueError):  # a set without that array
+            values = opened(spec, {**load, "labels": name}).values
+            if values is not None and values.dtype != np.int32:
+                return name
+    raise ValueError(
+        f"{source.name} has no captions, and {cls.__name__} learns from them: give a folder with "
+        "images and a captions.txt of lines of file, tab, caption, or an .npz with x_train and "
+        "caption_train."
+    )
 
 
 def opened(spec, load):
