@@ -260,11 +260,11 @@ def evaluate(name_or_dir, spec, split, names, n, seed, extractor, data_dir):
             data_dir,
             lambda done, total: bar.update(done * 1000 // total - bar.pos),
         )
-    for score in made:
+    for score in made.values():
         click.echo(str(score))
     _, file = evaluation.locate(name_or_dir)
     if not file.is_relative_to(presets.home()):  # those that ship with the package stay as they are
-        scores.append(file, made)
+        scores.append(file, made.values())
 
 
 @main.command()

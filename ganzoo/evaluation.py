@@ -73,7 +73,7 @@ def evaluate(
         progress: called as `progress(done, total)` in images, or None.
 
     Returns:
-        A list of `ganzoo.scores.Score`.
+        dict: key in logs, such as "fid", -> `ganzoo.scores.Score`.
 
     Raises:
         ValueError: an unknown metric, preset or data set, too few images.
@@ -110,7 +110,7 @@ def evaluate(
         measured,
         real,
         fake,
-        floor,
+        scores.floors(measured, real, floor, count),
         count,
         data=str(spec),
         split=split,
@@ -130,16 +130,17 @@ def real_sets(spec, split, n, image_shape, load):
                 raise
             split = "train"
     real = scores.real_images(spec, split, n, image_shape, **load)
+    other = "train" if split != "train" else "test"
     try:
-        other = "train" if split != "train" else "test"
+        if not isinstance(spec, str | pathlib.Path):
+            raise ValueError("arrays have no splits")
         floor = scores.real_images(spec, other, len(real), image_shape, **load)
     except (ValueError, FileNotFoundError):  # one whole: a half against the other
-        half = len(real) // 2
-        parts = [
-            (real.array[s], None if real.labels is None else real.labels[s])
-            for s in (slice(half), slice(half, None))
-        ]
-        real, floor = (scores.Images(*part) for part in parts)
+        half, labels = len(real) // 2, real.labels
+        real, floor = (
+            scores.Images(real.array[part], None if labels is None else labels[part])
+            for part in (slice(half), slice(half, 2 * half))
+        )
     return split, real, floor
 
 

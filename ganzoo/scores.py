@@ -38,7 +38,7 @@ class Score:
 
     Attributes:
         metric: its title: "FID" with the extractor "inception_2015" only, else "FD-fashion".
-        value: float. interval: `(low, high)` of 95 %, or None.
+        value: float. interval: `(low, high)`, or None; see the metric's `interval`.
         floor: the same metric of other real images in the place of the fakes; None without any.
         n_floor: how many those were.
         settings: the metric's own numbers, such as `{"k": 3}`.
@@ -172,11 +172,11 @@ def measure(metrics, real, fake, progress=None):
 
     Args:
         metrics: a list of `ganzoo.metrics`; their state is reset first.
-        real, fake: `Images`. For metrics of pairs, one image after the other belongs together.
+        real, fake: `Images`. For metrics of pairs, the i-th of each belong together.
         progress: called with the number of images whenever an extractor has seen some, or None.
 
     Returns:
-        A list of (metric, title, value, interval), a metric of two values giving two.
+        A list of (metric, key in logs, title, value, interval), two for a metric of two values.
     """
     found = []
     for metric in metrics:
@@ -184,66 +184,73 @@ def measure(metrics, real, fake, progress=None):
         if hasattr(metric, "sides"):
             for side, images in (("real", real), ("fake", fake)):
                 if side in metric.sides:
-                    outputs = images.outputs(metric.extractor, progress)
-                    metric.keep(side, *outputs, images.labels)
+                    metric.keep(side, *images.outputs(metric.extractor, progress), images.labels)
         else:
             metric.update_state(real.array, fake.array)
         value = metric.result()
         if isinstance(value, dict):
-            suffix = metric.title.partition("-")
+            _, dash, extractor = metric.title.partition("-")
             for name, part in value.items():
-                found.append((metric, name + suffix[1] + suffix[2], float(part), None))
+                found.append((metric, name, name + dash + extractor, float(part), None))
         else:
-            found.append((metric, metric.title, float(value), metric.interval()))
+            found.append((metric, metric.name, metric.title, float(value), metric.interval()))
     return found
 
 
-def score(metrics, real, fake, floor=None, progress=None, **about):
-    """Scores of fakes, with the floor beside each.
+def floors(metrics, real, other, progress=None):
+    """What other real images score in the place of the fakes.
+
+    Args:
+        metrics, real, progress: see `measure`; metrics of pairs have no floor.
+        other: `Images`, none of which is among `real`.
+
+    Returns:
+        dict: title -> (value, number of other images).
+    """
+    from ganzoo.metrics import LabelFidelity
+
+    sets = [metric for metric in metrics if hasattr(metric, "sides")]
+    if other.labels is None:
+        sets = [metric for metric in sets if not isinstance(metric, LabelFidelity)]
+    found = measure(sets, real, other, progress)
+    return {title: (value, len(other)) for _, _, title, value, _ in found}
+
+
+def score(metrics, real, fake, floors=None, progress=None, **about):
+    """Scores of fakes.
 
     Args:
         metrics, real, fake, progress: see `measure`.
-        floor: `Images`, real ones that are not among `real`, measured in the place of the fakes; or
-            None. Metrics of pairs have no floor.
+        floors: what the function of that name gave, or None.
         **about: the other fields of `Score`: data, split, model, weights, seed.
 
     Returns:
-        A list of `Score`.
+        dict: key in logs -> `Score`.
     """
     import keras
     import tensorflow as tf
 
-    from ganzoo.metrics import LabelFidelity
-
     versions = {"ganzoo": __version__, "keras": keras.__version__, "tensorflow": tf.__version__}
-    found = measure(metrics, real, fake, progress)
-    floors = {}
-    if floor is not None:
-        sets = [m for m in metrics if hasattr(m, "sides")]
-        if floor.labels is None:
-            sets = [m for m in sets if not isinstance(m, LabelFidelity)]
-        floors = {title: value for _, title, value, _ in measure(sets, real, floor, progress)}
-    scores = []
-    for metric, title, value, interval in found:
-        config = metric.get_config()
-        extractor = getattr(metric, "extractor", None)
-        scores.append(
-            Score(
-                metric=title,
-                value=value,
-                interval=interval,
-                floor=floors.get(title),
-                n_floor=len(floor) if title in floors else None,
-                settings={k: v for k, v in config.items() if k not in ("extractor", "name")},
-                extractor=extractor and extractor.name,
-                extractor_sha256=extractor and extractor.sha256,
-                resizing=extractor and extractor.resizing_of(real.array.shape[1:]),
-                real_sha256=real.sha256(),
-                n_real=len(real),
-                n_fake=len(fake),
-                versions=versions,
-                **about,
-            )
+    scores = {}
+    for metric, key, title, value, interval in measure(metrics, real, fake, progress):
+        config, extractor = metric.get_config(), getattr(metric, "extractor", None)
+        limit = config.pop("limit", None)  # of images, so the numbers of images tell it
+        floor, n_floor = (floors or {}).get(title, (None, None))
+        scores[key] = Score(
+            metric=title,
+            value=value,
+            interval=interval,
+            floor=floor,
+            n_floor=n_floor,
+            settings={k: v for k, v in config.items() if k not in ("extractor", "name")},
+            extractor=extractor and extractor.name,
+            extractor_sha256=extractor and extractor.sha256,
+            resizing=extractor and extractor.resizing_of(real.array.shape[1:]),
+            real_sha256=real.sha256(),
+            n_real=len(real.array[:limit]),
+            n_fake=len(fake.array[:limit]),
+            versions=versions,
+            **about,
         )
     return scores
 

@@ -5,6 +5,7 @@ draw nothing from the model's own random numbers: a run is the same with and wit
 """
 
 from ganzoo.callbacks.curves import LossCurves
+from ganzoo.callbacks.evaluate import Evaluate
 from ganzoo.callbacks.grids import CodeTraversal, ImageGrid, Interpolation
 from ganzoo.callbacks.history import CSVHistory
 from ganzoo.callbacks.verdicts import Verdicts
@@ -12,6 +13,7 @@ from ganzoo.callbacks.verdicts import Verdicts
 __all__ = [
     "CSVHistory",
     "CodeTraversal",
+    "Evaluate",
     "ImageGrid",
     "Interpolation",
     "LossCurves",

@@ -39,7 +39,7 @@ class Extractor:
         self.size = tuple(size or network.input_shape[1:])
         self.resizing = resizing
         self.dimensions, self.classes = (int(shape[-1]) for shape in network.output_shape)
-        self._run = tf.function(self._prepared, reduce_retracing=True)
+        self._runs = {}
 
     def __call__(self, images):
         """Features and logits of a batch, also inside another function's graph.
@@ -52,10 +52,18 @@ class Extractor:
         Returns:
             float32 `(N, D)` and `(N, K)`.
         """
-        return self._run(images)
+        # one for each shape, because `reduce_retracing` would make the channels unknown, too
+        key = tuple(images.shape[1:])
+        if key not in self._runs:
+            self._runs[key] = tf.function(self._prepared, reduce_retracing=True)
+        return self._runs[key](images)
 
     def _prepared(self, images):
-        return self.network(resize(levels(images), self.size, self.resizing), training=False)
+        images = levels(images)
+        # a ReLU makes 0 of NaN, and a broken image would have features like another
+        whole = tf.reduce_all(tf.math.is_finite(images), axis=(1, 2, 3))[:, None]
+        outputs = self.network(resize(images, self.size, self.resizing), training=False)
+        return [tf.where(whole, output, np.nan) for output in outputs]
 
     def features(self, images, progress=None):
         """Features of uint8 images `(N, H, W, C)` as a float32 array `(N, D)`."""
@@ -109,7 +117,8 @@ def levels(images):
     if images.dtype == tf.uint8:
         return tf.cast(images, tf.float32)
     images = tf.cast(images, tf.float32)
-    return tf.round(tf.clip_by_value((images + 1.0) * 127.5, 0.0, 255.0))
+    rounded = tf.round(tf.clip_by_value((images + 1.0) * 127.5, 0.0, 255.0))
+    return tf.where(tf.math.is_nan(images), images, rounded)
 
 
 def index():

@@ -81,7 +81,7 @@ class PairMetric(keras.metrics.Metric):
         return ops.convert_to_tensor(total / n, "float64")
 
     def interval(self):
-        return None
+        """None: the score has no interval."""
 
     def get_config(self):
         return {"name": self.name}

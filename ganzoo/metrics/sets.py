@@ -61,14 +61,14 @@ class SetMetric(keras.metrics.Metric):
 
         Args:
             real, fake: images `(N, H, W, C)`, uint8 or float in [-1, 1]; features `(N, D)` when
-                there is no extractor.
+                there is no extractor. Outside of `tf.function`, one of them may be empty.
             labels: class ids `(N,)` that the fakes were asked for; only `LabelFidelity` looks.
 
         Raises:
             ValueError: images of another rank, type or range, or with NaN.
         """
         for side, images in (("real", real), ("fake", fake)):
-            if side in self.sides:
+            if side in self.sides and (not tf.executing_eagerly() or len(images)):
                 self.keep(side, *self.extract(side, images), labels)
 
     def extract(self, side, images):
@@ -100,7 +100,7 @@ class SetMetric(keras.metrics.Metric):
         return tf.nest.map_structure(lambda a: ops.convert_to_tensor(a, "float64"), value)
 
     def interval(self):
-        """The bounds of the score's 95 % interval, or None where there is none."""
+        """The bounds of the last result's interval, or None where the score has none."""
         return None
 
     def enough(self, side, n, least):
@@ -268,13 +268,13 @@ class KID(Stored):
         super().__init__(extractor, name, limit)
 
     def of(self, real, fake):
-        value, self._error = statistics.kernel_distance(real, fake)
+        value, error = statistics.kernel_distance(real, fake)
+        self.low, self.high = value - NORMAL_95 * error, value + NORMAL_95 * error
         return value
 
     def interval(self):
-        """The 95 % interval of the last `result()`."""
-        value = float(self.result())
-        return value - NORMAL_95 * self._error, value + NORMAL_95 * self._error
+        """The bounds within which the true distance lies with 95 %, of the last `result()`."""
+        return self.low, self.high
 
 
 class Manifold(Stored):
@@ -360,13 +360,14 @@ class InceptionScore(Stored):
         super().__init__(extractor, name, limit)
 
     def of(self, fake):
-        value, self.deviation = statistics.inception_score(fake, self.splits)
+        value, deviation = statistics.inception_score(fake, self.splits)
+        self.low, self.high = value - deviation, value + deviation
         return value
 
     def interval(self):
-        """The mean of the pieces minus and plus their deviation, as papers give it."""
-        value = float(self.result())
-        return value - self.deviation, value + self.deviation
+        """The mean of the pieces less and plus their deviation, as papers give it, of the last
+        `result()`."""
+        return self.low, self.high
 
     def get_config(self):
         return {**super().get_config(), "splits": self.splits}
