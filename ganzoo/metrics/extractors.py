@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ganzoo.metrics import classifiers
+from ganzoo.metrics import classifiers, lite0
 from ganzoo.metrics.resize import resize
 
 WEIGHTS = pathlib.Path(__file__).parent / "weights"
@@ -151,12 +151,22 @@ def load(name, path=None):
     rows = index()
     if name not in rows:
         raise ValueError(f"extractor={name!r}: want one of {', '.join(names())}, or an Extractor.")
-    file = WEIGHTS / rows[name]["file"]
-    sha256 = checked(file, rows[name]["sha256"])
     with float32():
-        network = classifiers.network()
-    fill(network, file)
-    return Extractor(name, network, sha256)
+        network = lite0.network() if name == "lite0" else classifiers.network()
+    return Extractor(name, network, fill(network, name))
+
+
+def fill(network, name):
+    """Sets a network's weights to those that ship under this name; returns their sha256.
+
+    Raises:
+        ValueError: a weight file that is not as it was shipped.
+    """
+    row = index()[name]
+    sha256 = checked(WEIGHTS / row["file"], row["sha256"])
+    with np.load(WEIGHTS / row["file"], allow_pickle=False) as arrays:
+        network.set_weights([arrays[k].astype("float32") for k in sorted(arrays.files)])
+    return sha256
 
 
 def checked(path, *expected):
@@ -173,12 +183,6 @@ def checked(path, *expected):
             "it is truncated, altered or another file; get it again."
         )
     return found
-
-
-def fill(network, path):
-    """Sets a network's weights from an `.npz` of arrays in their order."""
-    with np.load(path, allow_pickle=False) as arrays:
-        network.set_weights([arrays[k].astype("float32") for k in sorted(arrays.files)])
 
 
 @contextlib.contextmanager
