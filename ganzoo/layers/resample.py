@@ -153,7 +153,7 @@ class PixelShuffle(keras.layers.Layer):
             )
 
     def call(self, inputs):
-        r, (height, width, channels) = self.factor, inputs.shape[1:]
+        r, (_, height, width, channels) = self.factor, ops.shape(inputs)
         x = ops.reshape(inputs, (-1, height, width, channels // r**2, r, r))
         x = ops.transpose(x, (0, 1, 4, 2, 5, 3))  # (N, H, y, W, x, C)
         return ops.reshape(x, (-1, height * r, width * r, channels // r**2))
@@ -161,7 +161,36 @@ class PixelShuffle(keras.layers.Layer):
     def compute_output_shape(self, input_shape):
         batch, height, width, channels = input_shape
         r = self.factor
-        return batch, height * r, width * r, channels // r**2
+        return batch, height and height * r, width and width * r, channels // r**2
+
+    def get_config(self):
+        return {**super().get_config(), "factor": self.factor}
+
+
+@keras.saving.register_keras_serializable("ganzoo")
+class PixelUnshuffle(keras.layers.Layer):
+    """Turns space into channels, the inverse of `PixelShuffle`: `(N, r H, r W, C)` to
+    `(N, H, W, C r r)`.
+
+    Args:
+        factor: r, which must divide height and width.
+        **kwargs: of `keras.Layer`.
+    """
+
+    def __init__(self, factor, **kwargs):
+        super().__init__(**kwargs)
+        self.factor = factor
+
+    def call(self, inputs):
+        r, (_, height, width, channels) = self.factor, ops.shape(inputs)
+        x = ops.reshape(inputs, (-1, height // r, r, width // r, r, channels))
+        x = ops.transpose(x, (0, 1, 3, 5, 2, 4))  # (N, H, W, C, y, x)
+        return ops.reshape(x, (-1, height // r, width // r, channels * r**2))
+
+    def compute_output_shape(self, input_shape):
+        batch, height, width, channels = input_shape
+        r = self.factor
+        return batch, height and height // r, width and width // r, channels * r**2
 
     def get_config(self):
         return {**super().get_config(), "factor": self.factor}

@@ -1,5 +1,7 @@
 """Reading the golden files of this folder, and measuring networks against them."""
 
+import hashlib
+import json
 import pathlib
 
 import numpy as np
@@ -23,6 +25,30 @@ def state(case, prefix):
     """The state dict under `w/<prefix>`, with the reference's own names."""
     start = f"w/{prefix}"
     return {k.removeprefix(start): v for k, v in case.items() if k.startswith(start)}
+
+
+def seeded_state(case):
+    """The state dict of a case whose weights are drawn by name from a seed, and so not stored,
+    together with what is stored under `w/`."""
+    recipe = json.loads(str(case["seeded"]))
+    drawn = {
+        name: seeded_array(recipe["seed"], name, shape, recipe["gain"])
+        for name, shape in recipe["shapes"].items()
+    }
+    return {**drawn, **state(case, "")}
+
+
+def seeded_array(seed, name, shape, gain):
+    """The weight of this name and shape: the reference ran with the same numbers."""
+    key = f"{seed}/{name}/{tuple(shape)}".encode()
+    draw = np.random.default_rng(int.from_bytes(hashlib.sha256(key).digest()[:8], "little"))
+    if name.endswith("running_var"):
+        return draw.uniform(0.5, 1.5, shape).astype("float32")
+    normal = draw.standard_normal(shape)
+    if len(shape) >= 2:
+        return (normal * np.sqrt(gain / np.prod(shape[1:]))).astype("float32")
+    about_one = name.endswith("weight")  # of a normalisation
+    return (float(about_one) + 0.1 * normal).astype("float32")
 
 
 def nhwc(images):
@@ -54,10 +80,11 @@ def gradient_errors(network, gradients, case, prefix, kind):
     }
 
 
-def state_errors(network, case, before, prefix, kind, batch):
+def state_errors(network, case, before, prefix, kind, batch, pixels=None):
     """Errors of running statistics and of u after one training pass.
 
     The references' running variance is the unbiased one; ours is corrected to it by n / (n - 1).
+    `pixels` is the number of a feature map's in networks that take any size.
     """
     errors = {}
     for row in rows(network, kind):
@@ -68,7 +95,7 @@ def state_errors(network, case, before, prefix, kind, batch):
         if row.target.endswith("moving_variance"):
             inputs = network.get_layer(row.target.split(".")[0]).input
             shape = (inputs[0] if isinstance(inputs, list) else inputs).shape
-            n = batch * shape[1] * shape[2]
+            n = batch * (pixels or shape[1] * shape[2])
             kept = 0.9 * before[row.source]
             ours = kept + (ours - kept) * n / (n - 1)
         errors[f"{row.source} after a step"] = error(ours, row.layout(case[key]))
