@@ -25,6 +25,7 @@ _HOMES = {
     "SAGAN": "ganzoo.models.sagan",
     "R3GAN": "ganzoo.models.r3gan",
     "Pix2Pix": "ganzoo.models.pix2pix",
+    "CycleGAN": "ganzoo.models.cyclegan",
     "SRGAN": "ganzoo.models.srgan",
     "ESRGAN": "ganzoo.models.esrgan",
     "TextGAN": "ganzoo.models.textgan",

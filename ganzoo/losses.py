@@ -94,18 +94,19 @@ class Minimax(Loss):
 
 @keras.saving.register_keras_serializable("ganzoo")
 class LeastSquares(Loss):
-    """LSGAN, Mao et al. 2016, https://arxiv.org/abs/1611.04076, equation 2, with its factor 1/2.
+    """LSGAN, Mao et al. 2016, https://arxiv.org/abs/1611.04076, equation 2.
 
     Args:
         a: D's label of fakes. Default 0.
         b: D's label of real images. Default 1.
         c: what G wants D to say of fakes. Default 1; the paper's other choice is (-1, 1, 0).
+        factor: of the squares. Default the paper's 1/2; CycleGAN has 1.
     """
 
     labelled = True
 
-    def __init__(self, a=0.0, b=1.0, c=1.0):
-        self.a, self.b, self.c = a, b, c
+    def __init__(self, a=0.0, b=1.0, c=1.0, factor=0.5):
+        self.a, self.b, self.c, self.factor = a, b, c, factor
 
     @property
     def boundary(self):
@@ -115,13 +116,13 @@ class LeastSquares(Loss):
         real, fake = ops.cast(real, "float32"), ops.cast(fake, "float32")
         real_error = real - spread(self.b if real_labels is None else real_labels, real)
         fake_error = fake - spread(self.a if fake_labels is None else fake_labels, fake)
-        return 0.5 * (per_example(real_error**2) + per_example(fake_error**2))
+        return self.factor * (per_example(real_error**2) + per_example(fake_error**2))
 
     def generator(self, fake, real=None):
-        return 0.5 * per_example((ops.cast(fake, "float32") - self.c) ** 2)
+        return self.factor * per_example((ops.cast(fake, "float32") - self.c) ** 2)
 
     def get_config(self):
-        return {"a": self.a, "b": self.b, "c": self.c}
+        return {"a": self.a, "b": self.b, "c": self.c, "factor": self.factor}
 
 
 @keras.saving.register_keras_serializable("ganzoo")

@@ -1,7 +1,7 @@
 """One training run in one folder: what `ganzoo train` does, and how it resumes exactly.
 
-A run folder holds `config.json`, `history.csv`, `losses.png`, `samples/`, `samples.gif`, `logs/`
-(TensorBoard), `checkpoint/` and, at the end, `preset/`.
+A run folder holds `config.json`, `history.csv`, `health.jsonl`, `losses.png`, `samples/`,
+`samples.gif`, `logs/` (TensorBoard), `checkpoint/` and, at the end, `preset/`.
 """
 
 import contextlib
@@ -321,6 +321,8 @@ def train(model, images, out, config):
         callbacks.LossCurves(out / "losses.png"),
         keras.callbacks.TensorBoard(out / "logs"),
         callbacks.Verdicts(out / "logs", held),
+        # before the checkpoint, which then holds what the run goes on from
+        callbacks.HealthMonitor(out / "health.jsonl", tensorboard=out / "logs", restore=True),
         checkpoint,
     ]
     with checkpoint.watching():

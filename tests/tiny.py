@@ -103,6 +103,13 @@ CONFIGS = {
         "adversarial_weight": 0.1,
     },
     "Pix2Pix": {"image_shape": (12, 9, 1), "filters": 4, "patch": 16},
+    "CycleGAN": {
+        "image_shape": (12, 9, 1),
+        "filters": 4,
+        "blocks": 1,
+        "patch": 16,
+        "pool_size": 20,
+    },
 }
 
 
@@ -122,7 +129,10 @@ def data(cls, images, n=64):
     if cls.data_form == "captions":
         captions = ("a small shirt", "trousers", "a long coat", "shirt, small", "a bag!")
         return images[:n], np.array([captions[i % 5] for i in range(n)])
-    if cls.data_form not in ("images", "photos"):  # the size is not 8x8 there: it is one that takes some cutting
+    if cls.data_form not in (
+        "images",
+        "photos",
+    ):  # the size is not 8x8 there: it is one that takes some cutting
         height, width, _ = config["image_shape"]
         pads = [(0, 0), (0, height - 8), (0, width - 8), (0, 0)]
         images = np.pad(images, pads, mode="symmetric")

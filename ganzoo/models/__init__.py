@@ -2,6 +2,7 @@
 
 from ganzoo.models.acgan import ACGAN
 from ganzoo.models.cgan import CGAN
+from ganzoo.models.cyclegan import CycleGAN
 from ganzoo.models.dcgan import DCGAN
 from ganzoo.models.esrgan import ESRGAN
 from ganzoo.models.fcgan import FCGAN
@@ -29,6 +30,7 @@ MODELS = (
     SAGAN,
     R3GAN,
     Pix2Pix,
+    CycleGAN,
     SRGAN,
     ESRGAN,
     TextGAN,

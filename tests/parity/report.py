@@ -1,5 +1,7 @@
 """Prints how far each family is from its reference: `python tests/parity/report.py`."""
 
+import test_cyclegan
+import test_pix2pix
 import test_r3gan
 import test_sagan
 import test_sngan
@@ -13,6 +15,14 @@ def table():
     yield "SAGAN, mimicry", test_sagan.errors(), {}
     yield "R3GAN, brownvc/R3GAN", *test_r3gan.errors(None)
     yield "R3GAN with classes, brownvc/R3GAN", *test_r3gan.errors(3)
+    for file, module, names in (
+        ("pix2pix", test_pix2pix, ("unet128", "patchgan70_bn_ndf8_in6", "pixel_bn_ndf8_in6")),
+        ("cyclegan", test_cyclegan, ("resnet9_in_ngf4", "resnet6_bn_ngf4")),
+    ):
+        for name in names:
+            network, kind = module.case(name)
+            outputs, gradient = test_pix2pix.errors(network, file, name, kind)
+            yield f"{name}, junyanz", outputs, {"gradient of the input": gradient}
 
 
 if __name__ == "__main__":
