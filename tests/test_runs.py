@@ -69,7 +69,7 @@ def test_a_run_folder_holds_what_the_contract_lists(whole):
     names = {p.name for p in whole.iterdir()}
     assert names == {
         *("config.json", "history.csv", "losses.png", "samples", "samples.gif", "logs"),
-        *("checkpoint", "preset"),
+        *("health.jsonl", "checkpoint", "preset"),
     }
     assert [p.name for p in sorted((whole / "samples").iterdir())] == [
         f"epoch_{i:04d}.png" for i in range(1, 5)
