@@ -145,9 +145,10 @@ def train(model, spec, epochs, out, resume, force, assignments, data_dir):
     except runs.Interrupted as stop:
         click.echo(f"\nstopped by {stop}; go on with: ganzoo train {model} --out {out} --resume")
         sys.exit(130 if str(stop) == "SIGINT" else 143)
+    photos = "" if cls.makes_with == "generate" else " PHOTO.jpg"
     click.echo(
         f"\ndone: {out / 'samples.gif'}, {out / 'losses.png'}\n"
-        f"new images:  ganzoo generate {out / 'preset'}\n"
+        f"new images:  ganzoo {cls.makes_with} {out / 'preset'}{photos}\n"
         f"curves:      tensorboard --logdir {out / 'logs'}"
     )
 
@@ -209,6 +210,196 @@ def generate(name_or_dir, n, seed, labels, captions, truncation, out, force):
             folder = out if labels is None else out / str(labels[i])
             images.save(folder / f"{i:05d}.png", image)
     click.echo(f"{n} images in {out}")
+
+
+@main.command()
+@click.argument("name_or_dir")
+@click.argument(
+    "inputs", nargs=-1, required=True, metavar="INPUT...", type=click.Path(path_type=pathlib.Path)
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=pathlib.Path),
+    default="upscaled",
+    show_default=True,
+    help="A picture, for one input, or a folder.",
+)
+@click.option("--force", is_flag=True, help="Replace existing files.")
+def upscale(name_or_dir, inputs, out, force):
+    """Enlarge photographs with a preset of SRGAN or ESRGAN. INPUT is a file or a folder."""
+    model = model_that_makes("upscale", name_or_dir)
+    convert(model.upscale, inputs, out, force)
+
+
+def model_that_makes(how, name_or_dir):
+    """The model of a preset of the families that make images in this way."""
+    from ganzoo import presets
+
+    presets.find(name_or_dir)
+    with quietly():
+        import tensorflow  # noqa: F401
+    model = presets.from_preset(name_or_dir)
+    if model.makes_with != how:
+        raise click.UsageError(
+            f"{name_or_dir} is a {type(model).__name__}: use `ganzoo {model.makes_with}`."
+        )
+    return model
+
+
+def convert(function, inputs, out, force):
+    """Writes what a function makes of images: uint8 `(H, W, C)` to the same kind.
+
+    Args:
+        inputs: files, and folders of them. out: a picture for one input, or a folder, where each
+            has the name of its file, as PNG.
+    """
+    import numpy as np
+
+    from ganzoo import images
+    from ganzoo.data import images as readers
+
+    files = []
+    for path in inputs:
+        inside = sorted(path.iterdir()) if path.is_dir() else [path]
+        files += [p for p in inside if p == path or p.suffix.lower() in readers.ENDINGS]
+    if not files:
+        raise click.UsageError(f"{inputs[0]} holds no images.")
+    if out.suffix and len(files) > 1:
+        raise click.UsageError(
+            f"--out {out} is one picture for {len(files)} inputs: give a folder."
+        )
+    targets = [out if out.suffix else out / f"{path.stem}.png" for path in files]
+    twice = next((t for t in targets if targets.count(t) > 1), None)
+    if twice is not None:
+        raise click.UsageError(f"two inputs would become {twice}: give them one after the other.")
+    taken = [target for target in targets if target.exists()]
+    if taken and not force:
+        raise click.UsageError(f"{taken[0]} exists: give another --out, or --force.")
+    written = 0
+    for path, target in zip(files, targets, strict=True):
+        try:
+            image = np.asarray(readers.decode(path))
+        except readers.FAILURES as error:
+            reason = " ".join(str(error).split()) or type(error).__name__
+            click.echo(f"ganzoo: {path} skipped: {reason}", err=True)
+            continue
+        images.save(target, function(image if image.ndim == 3 else image[..., None]))
+        written += 1
+    click.echo(f"{written} image{'' if written == 1 else 's'} in {out}")
+    if written < len(files):
+        sys.exit(1)
+
+
+@main.command()
+@click.argument("name_or_dir")
+@click.argument("photos", nargs=-1, required=True, type=click.Path(path_type=pathlib.Path))
+@click.option(
+    "--out",
+    type=click.Path(path_type=pathlib.Path),
+    default="translated",
+    show_default=True,
+    help="The folder for the results, PNGs of the photos' names.",
+)
+@click.option(
+    "--direction", type=click.Choice(["ab", "ba"]), help="A to B or B to A [ab, or the only one]."
+)
+@click.option("--compare", is_flag=True, help="Put each photo to the left of its result.")
+@click.option("--force", is_flag=True, help="Replace existing files.")
+def translate(name_or_dir, photos, out, direction, compare, force):
+    """Turn PHOTOS, files or folders of any size, into the other kind with a preset."""
+    from ganzoo import presets
+
+    presets.find(name_or_dir)
+    targets = targets_of(photos, out, force)
+    with quietly():
+        import numpy as np
+
+    model = presets.from_preset(name_or_dir)
+    if model.makes_with != "translate":
+        raise click.UsageError(
+            f"{name_or_dir} is a {type(model).__name__}: use `ganzoo {model.makes_with}`."
+        )
+    options = {"direction": direction} if direction else {}
+
+    def change(image):
+        made = model.translate(image, **options)
+        if not compare:
+            return made
+        from ganzoo.translation import with_channels
+
+        channels = max(image.shape[-1], made.shape[-1])
+        return np.concatenate([with_channels(part, channels) for part in (image, made)], axis=1)
+
+    channels = getattr(model, "source_channels", model.image_shape[-1])
+    sys.exit(change_files(targets, change, channels))
+
+
+def targets_of(photos, out, force):
+    """Image file -> the file its result goes to, for files and all images in folders."""
+    from ganzoo.data.images import ENDINGS
+
+    files = []
+    for path in photos:
+        if not path.exists():
+            raise click.UsageError(f"no such file or folder: {path}")
+        inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in ENDINGS)
+        if path.is_dir() and not inside:
+            raise click.UsageError(f"{path} holds no image.")
+        files += inside if path.is_dir() else [path]
+    targets = {}
+    for path in files:
+        target = out / f"{path.stem}.png"
+        if target in targets.values():
+            raise click.UsageError(f"two photos are named {path.stem}: translate them one by one.")
+        if target.exists() and not force:
+            raise click.UsageError(f"{target} exists: give another --out, or --force.")
+        targets[path] = target
+    return targets
+
+
+def change_files(targets, change, channels):
+    """Writes what `change` makes of each image, uint8 `(H, W, C)` to uint8 `(h, w, D)`; photos are
+    turned upright as the camera noted. Returns the exit status: 1 when a file was no image."""
+    from ganzoo import images
+    from ganzoo.data import images as decoding
+
+    failed = 0
+    for path, target in targets.items():
+        try:
+            image = decoding.to_array(decoding.decode(path), channels=channels)
+        except decoding.FAILURES as error:
+            failed += 1
+            click.echo(f"ganzoo: {path} is no image: {' '.join(str(error).split())}", err=True)
+            continue
+        images.save(target, change(image))
+        click.echo(str(target))
+    return int(failed > 0)
+
+
+@main.command("import")
+@click.argument("kind")
+@click.argument("checkpoints", nargs=-1, required=True, type=click.Path(path_type=pathlib.Path))
+@click.option(
+    "--out",
+    type=click.Path(path_type=pathlib.Path),
+    required=True,
+    help="The preset folder to write.",
+)
+@click.option(
+    "--set", "assignments", multiple=True, metavar="OPTION=VALUE", help="Any argument of the class."
+)
+@click.option("--licence", default="unknown", show_default=True, help="Of the weights.")
+def import_(kind, checkpoints, out, assignments, licence):
+    """Make a preset of official CHECKPOINTS (.pth, .safetensors, .npz) of a KIND: pix2pix (one), or
+    cyclegan (two: A to B, then B to A). No code in them is run."""
+    if out.exists() and any(out.iterdir()):
+        raise click.UsageError(f"{out} exists: give another --out.")
+    options = parse(assignments)
+    with quietly():
+        from ganzoo import importers
+    model = importers.load(kind, list(checkpoints), **options)
+    model.save_to_preset(out, licence=licence, origin=[path.name for path in checkpoints])
+    click.echo(f"a {type(model).__name__} in {out}: ganzoo {model.makes_with} {out} PHOTO.jpg")
 
 
 @main.command()
