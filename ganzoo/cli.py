@@ -214,25 +214,24 @@ def generate(name_or_dir, n, seed, labels, captions, truncation, out, force):
 
 @main.command()
 @click.argument("name_or_dir")
-@click.argument(
-    "inputs", nargs=-1, required=True, metavar="INPUT...", type=click.Path(path_type=pathlib.Path)
-)
+@click.argument("photos", nargs=-1, required=True, type=click.Path(path_type=pathlib.Path))
 @click.option(
     "--out",
     type=click.Path(path_type=pathlib.Path),
     default="upscaled",
     show_default=True,
-    help="A picture, for one input, or a folder.",
+    help="The folder for the results, PNGs of the photos' names; or a picture, for one photo.",
 )
 @click.option("--force", is_flag=True, help="Replace existing files.")
-def upscale(name_or_dir, inputs, out, force):
-    """Enlarge photographs with a preset of SRGAN or ESRGAN. INPUT is a file or a folder."""
+def upscale(name_or_dir, photos, out, force):
+    """Enlarge PHOTOS, files or folders of any size, with a preset of SRGAN or ESRGAN."""
+    targets = targets_of(photos, out, force)
     model = model_that_makes("upscale", name_or_dir)
-    convert(model.upscale, inputs, out, force)
+    sys.exit(change_files(targets, model.upscale, None))
 
 
 def model_that_makes(how, name_or_dir):
-    """The model of a preset of the families that make images in this way."""
+    """The model of a preset, of a family that makes images in this way."""
     from ganzoo import presets
 
     presets.find(name_or_dir)
@@ -244,50 +243,6 @@ def model_that_makes(how, name_or_dir):
             f"{name_or_dir} is a {type(model).__name__}: use `ganzoo {model.makes_with}`."
         )
     return model
-
-
-def convert(function, inputs, out, force):
-    """Writes what a function makes of images: uint8 `(H, W, C)` to the same kind.
-
-    Args:
-        inputs: files, and folders of them. out: a picture for one input, or a folder, where each
-            has the name of its file, as PNG.
-    """
-    import numpy as np
-
-    from ganzoo import images
-    from ganzoo.data import images as readers
-
-    files = []
-    for path in inputs:
-        inside = sorted(path.iterdir()) if path.is_dir() else [path]
-        files += [p for p in inside if p == path or p.suffix.lower() in readers.ENDINGS]
-    if not files:
-        raise click.UsageError(f"{inputs[0]} holds no images.")
-    if out.suffix and len(files) > 1:
-        raise click.UsageError(
-            f"--out {out} is one picture for {len(files)} inputs: give a folder."
-        )
-    targets = [out if out.suffix else out / f"{path.stem}.png" for path in files]
-    twice = next((t for t in targets if targets.count(t) > 1), None)
-    if twice is not None:
-        raise click.UsageError(f"two inputs would become {twice}: give them one after the other.")
-    taken = [target for target in targets if target.exists()]
-    if taken and not force:
-        raise click.UsageError(f"{taken[0]} exists: give another --out, or --force.")
-    written = 0
-    for path, target in zip(files, targets, strict=True):
-        try:
-            image = np.asarray(readers.decode(path))
-        except readers.FAILURES as error:
-            reason = " ".join(str(error).split()) or type(error).__name__
-            click.echo(f"ganzoo: {path} skipped: {reason}", err=True)
-            continue
-        images.save(target, function(image if image.ndim == 3 else image[..., None]))
-        written += 1
-    click.echo(f"{written} image{'' if written == 1 else 's'} in {out}")
-    if written < len(files):
-        sys.exit(1)
 
 
 @main.command()
@@ -307,18 +262,10 @@ def convert(function, inputs, out, force):
 @click.option("--force", is_flag=True, help="Replace existing files.")
 def translate(name_or_dir, photos, out, direction, compare, force):
     """Turn PHOTOS, files or folders of any size, into the other kind with a preset."""
-    from ganzoo import presets
-
-    presets.find(name_or_dir)
     targets = targets_of(photos, out, force)
-    with quietly():
-        import numpy as np
+    model = model_that_makes("translate", name_or_dir)
+    import numpy as np
 
-    model = presets.from_preset(name_or_dir)
-    if model.makes_with != "translate":
-        raise click.UsageError(
-            f"{name_or_dir} is a {type(model).__name__}: use `ganzoo {model.makes_with}`."
-        )
     options = {"direction": direction} if direction else {}
 
     def change(image):
@@ -335,7 +282,8 @@ def translate(name_or_dir, photos, out, direction, compare, force):
 
 
 def targets_of(photos, out, force):
-    """Image file -> the file its result goes to, for files and all images in folders."""
+    """Image file -> the file its result goes to, for files and all images in folders; `out` is a
+    folder, or a picture when there is one photo."""
     from ganzoo.data.images import ENDINGS
 
     files = []
@@ -348,9 +296,10 @@ def targets_of(photos, out, force):
         files += inside if path.is_dir() else [path]
     targets = {}
     for path in files:
-        target = out / f"{path.stem}.png"
+        target = out if out.suffix else out / f"{path.stem}.png"
         if target in targets.values():
-            raise click.UsageError(f"two photos are named {path.stem}: translate them one by one.")
+            named = f"{len(files)} photos go" if out.suffix else f"two photos named {path.stem} go"
+            raise click.UsageError(f"{named} into {target}: give a folder, or one by one.")
         if target.exists() and not force:
             raise click.UsageError(f"{target} exists: give another --out, or --force.")
         targets[path] = target
@@ -359,14 +308,17 @@ def targets_of(photos, out, force):
 
 def change_files(targets, change, channels):
     """Writes what `change` makes of each image, uint8 `(H, W, C)` to uint8 `(h, w, D)`; photos are
-    turned upright as the camera noted. Returns the exit status: 1 when a file was no image."""
+    turned upright as the camera noted, and have these channels, or None for those of the file.
+    Returns the exit status: 1 when a file was no image."""
     from ganzoo import images
     from ganzoo.data import images as decoding
 
     failed = 0
     for path, target in targets.items():
         try:
-            image = decoding.to_array(decoding.decode(path), channels=channels)
+            picture = decoding.decode(path)
+            own = len(picture.getbands())
+            image = decoding.to_array(picture, channels=channels or own)
         except decoding.FAILURES as error:
             failed += 1
             click.echo(f"ganzoo: {path} is no image: {' '.join(str(error).split())}", err=True)

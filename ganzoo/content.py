@@ -7,9 +7,9 @@ from ganzoo import losses
 from ganzoo.metrics import extractors
 from ganzoo.metrics import lite0 as network
 
-# Stages of EfficientNet-Lite0, and what scales each: so that the bicubic enlargement of a photograph
-# from a quarter of its size is as far from it in all stages together, each counting the same, as in
-# the pixels (mean squares, 50 photographs of BSDS200)
+# Stages of EfficientNet-Lite0, and what scales each: so that the bicubic enlargement of a
+# photograph from a quarter of its size is as far from it in all stages together, each counting the
+# same, as in the pixels (mean squares, 50 photographs of BSDS200)
 LITE0 = {"stage1": 0.0149, "stage2": 0.0099, "stage3": 0.0118, "stage4": 0.0141}
 # blocks of the VGG19 trunk: (channels, convolutions); a pooling stands between them
 VGG19 = ((64, 2), (128, 2), (256, 4), (512, 4), (512, 4))
