@@ -65,9 +65,16 @@ def garment_classifier():
 
 def pytest_collection_modifyitems(items):
     """XLA takes up to half a minute a family, however small: three stand for all, with a
-    perceptron, batch normalisation and a second derivative; the others are slow tests."""
+    perceptron, batch normalisation and a second derivative; so they do for eager steps and for
+    bfloat16 beside float16. The others are slow tests.
+
+    On several workers, what shares a trained model or another fixture stays in one: a family of the
+    battery, or a file.
+    """
     for item in items:
         cls = item.callspec.params.get("cls") if hasattr(item, "callspec") else None
+        battery = cls is not None and item.path.name == "test_every_model.py"
+        item.add_marker(pytest.mark.xdist_group(cls.__name__ if battery else item.path.name))
         quick = cls is None or cls.__name__ in ("FCGAN", "DCGAN", "WGANGP")
-        if "xla" in item.name and not quick:
+        if not quick and any(word in item.name for word in ("xla", "eager", "mixed_bfloat16")):
             item.add_marker(pytest.mark.slow)

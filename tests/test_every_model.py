@@ -1,8 +1,10 @@
 """The battery: what the contract promises of every family. A new family is tested by being listed
 in `ganzoo.MODELS` and given a tiny size in `tiny.py`."""
 
+import dataclasses
 import io
 import json
+import pathlib
 import re
 import sys
 
@@ -16,7 +18,10 @@ from keras import ops
 
 import ganzoo
 
-pytestmark = pytest.mark.parametrize("cls", ganzoo.MODELS, ids=lambda cls: cls.__name__)
+# of the module's scope, so that the tests of a family stand together and share its trained model
+pytestmark = pytest.mark.parametrize(
+    "cls", ganzoo.MODELS, ids=lambda cls: cls.__name__, scope="module"
+)
 
 
 def sgd(rate=0.01):
@@ -33,6 +38,53 @@ def few(cls):
 def fit(model, data, epochs=1, batch_size=16, **kwargs):
     x, y = data
     return model.fit(x, y, batch_size=batch_size, epochs=epochs, verbose=0, **kwargs).history
+
+
+@dataclasses.dataclass
+class Trained:
+    """A model after two epochs under stock callbacks, and what was written down then."""
+
+    model: ganzoo.GAN
+    data: tuple
+    history: dict
+    folder: pathlib.Path
+
+
+def with_stock_callbacks(model, data, folder):
+    """Two epochs with validation, a schedule, TensorBoard and the best weights; the history."""
+    x, y = data
+    callbacks = [
+        keras.callbacks.LearningRateScheduler(lambda epoch: 1e-3 / (epoch + 1)),
+        keras.callbacks.TensorBoard(folder / "logs", write_steps_per_second=True),
+        keras.callbacks.ModelCheckpoint(
+            folder / "best.weights.h5",
+            monitor="val_loss",
+            save_best_only=True,
+            save_weights_only=True,
+        ),
+    ]
+    validation = x if y is None else (x, y)
+    return fit(model, data, epochs=2, callbacks=callbacks, validation_data=validation)
+
+
+@pytest.fixture(scope="module")
+def written(cls, tiny_images, tmp_path_factory):
+    folder = tmp_path_factory.mktemp(cls.__name__)
+    keras.utils.set_random_seed(7)
+    model, data = tiny.make(cls), tiny.data(cls, tiny_images)
+    if cls.recipe["d_steps"] > 2:  # the others compile themselves
+        model.compile(**few(cls))
+    history = with_stock_callbacks(model, data, folder)
+    model.save(folder / "model.keras")
+    model.save_weights(folder / "model.weights.h5")
+    return Trained(model, data, history, folder)
+
+
+@pytest.fixture
+def trained(written):
+    """The family's trained model as it was written, whatever a test before did to it."""
+    written.model.load_weights(written.folder / "model.weights.h5")
+    return written
 
 
 @pytest.fixture
@@ -62,39 +114,42 @@ def test_configuration_survives_json(cls):
     assert [w.shape for w in again.weights] == [w.shape for w in model.weights]
 
 
-def test_trains_saves_loads_and_goes_on(cls, tiny_images, tmp_path):
-    data = tiny.data(cls, tiny_images)
-    model = tiny.make(cls)
-    history = fit(model, data, epochs=2)
-    assert set(history) == {*cls.reports, "loss"}
+def test_trains_under_stock_callbacks(cls, trained):
+    model, history = trained.model, trained.history
+    validation = {name for name in history if name.startswith("val_")}
+    rates = {f"learning_rate_{player}_optimizer" for player in cls.players}
+    assert set(history) == {*cls.reports, "loss", *validation, *rates}
+    assert {"val_d_loss", "val_g_loss", "val_loss"} <= validation
     assert np.isfinite([value for values in history.values() for value in values]).all()
     np.testing.assert_allclose(
         history["loss"], np.add(history["d_loss"], history["g_loss"]), rtol=1e-5
     )
-    assert int(model.g_optimizer.iterations) == 2 * 4 * model.g_steps
-    assert int(model.d_optimizer.iterations) == 2 * 4 * model.d_steps
+    rounds = 2 * (len(trained.data[0]) // (16 * model.d_steps))
+    assert int(model.g_optimizer.iterations) == rounds * model.g_steps
+    assert int(model.d_optimizer.iterations) == rounds * model.d_steps
+    for player in cls.players:
+        rate = float(getattr(model, f"{player}_optimizer").learning_rate)
+        assert rate == pytest.approx(5e-4, rel=1e-6)
+    model.load_weights(trained.folder / "best.weights.h5")
 
-    path = tmp_path / "model.keras"
-    model.save(path)
-    loaded = keras.saving.load_model(path)
-    assert type(loaded) is cls and tiny.same(tiny.state(model), tiny.state(loaded))
-    assert fit(model, data) == fit(loaded, data)
-    assert tiny.same(tiny.state(model), tiny.state(loaded))
 
+def test_saves_loads_and_goes_on(cls, trained):
+    loaded = keras.saving.load_model(trained.folder / "model.keras")
+    assert type(loaded) is cls and tiny.same(tiny.state(trained.model), tiny.state(loaded))
+    assert fit(trained.model, trained.data) == fit(loaded, trained.data)
+    assert tiny.same(tiny.state(trained.model), tiny.state(loaded))
+
+
+def test_draws_the_same_from_a_seed_wherever_it_lives(cls, trained, tmp_path):
+    model, data = trained.model, trained.data
     made = tiny.draw(model, data, 5)
     assert made.shape == (5, *model.image_shape) and made.dtype == np.uint8
-    assert np.array_equal(made, tiny.draw(loaded, data, 5))
     assert np.array_equal(made, tiny.draw(model, data, 21, batch_size=3)[:5])
     assert not np.array_equal(made, tiny.draw(model, data, 5, seed=2))
-
-    before = tiny.state(model)
-    scores = model.evaluate(*data, batch_size=16, verbose=0, return_dict=True)
-    assert scores == model.evaluate(*data, batch_size=16, verbose=0, return_dict=True)
-    assert {"d_loss", "g_loss", "loss"} <= set(scores) and np.isfinite(list(scores.values())).all()
-    assert tiny.same(before, tiny.state(model)) or _only_test_noise_moved(model, before)
-
     model.save_to_preset(tmp_path / "preset")
-    assert np.array_equal(made, tiny.draw(cls.from_preset(tmp_path / "preset"), data, 5))
+    loaded = keras.saving.load_model(trained.folder / "model.keras")
+    for other in (loaded, cls.from_preset(tmp_path / "preset")):
+        assert np.array_equal(made, tiny.draw(other, data, 5))
     printed = io.StringIO()
     model.summary(print_fn=lambda line: printed.write(line + "\n"))
     for names in cls.players.values():
@@ -102,39 +157,61 @@ def test_trains_saves_loads_and_goes_on(cls, tiny_images, tmp_path):
             assert getattr(model, name).name in printed.getvalue()
 
 
-def _only_test_noise_moved(model, before):
+def test_evaluates_without_a_trace(cls, trained):
+    model, before = trained.model, tiny.state(trained.model)
+    scores = [
+        model.evaluate(*trained.data, batch_size=16, verbose=0, return_dict=True) for _ in range(2)
+    ]
+    assert scores[0] == scores[1] and {"d_loss", "g_loss", "loss"} <= set(scores[0])
+    assert np.isfinite(list(scores[0].values())).all()
     moved = [
         v.path
         for v, old in zip(model.variables, before, strict=False)
         if not np.array_equal(np.asarray(v), old)
     ]
-    return moved == [model.test_noise.state.path]
+    assert moved in ([], [model.test_noise.state.path])
 
 
-def test_a_backup_resumes_exactly(cls, tiny_images, tmp_path):
-    data = tiny.data(cls, tiny_images)
-    whole = tiny.make(cls, seed=None)
-    whole.compile(**few(cls))
-    start = whole.get_weights()
-    seed = np.asarray(whole.noise.state)
-    histories = fit(whole, data, epochs=3)
-
-    def restored(number):
-        model = tiny.make(cls, seed=None)
-        model.compile(**few(cls))
-        if number == 0:  # the first part starts as the uninterrupted run did
-            model.set_weights(start)
-            model.noise.state.assign(seed)
-        return model
-
-    for number, epochs in enumerate((1, 3)):
+def test_a_backup_resumes_exactly(cls, trained, tmp_path):
+    whole = trained.model
+    histories = fit(whole, trained.data, epochs=3)
+    uninterrupted = tiny.state(whole)
+    # the first epoch again, then a model that knows nothing of it but the backup
+    whole.load_weights(trained.folder / "model.weights.h5")
+    rest = tiny.make(cls, seed=None)
+    rest.compile(d_steps=whole.d_steps)
+    for part, epochs in ((whole, 1), (rest, 3)):
         backup = keras.callbacks.BackupAndRestore(tmp_path / "backup", delete_checkpoint=False)
-        part = restored(number)
-        rest = fit(part, data, epochs=epochs, callbacks=[backup])
-    assert len(rest["loss"]) == 2 and rest["loss"] == histories["loss"][1:]
-    assert tiny.same(tiny.state(whole), tiny.state(part))
+        history = fit(part, trained.data, epochs=epochs, callbacks=[backup])
+    assert len(history["loss"]) == 2 and history["loss"] == histories["loss"][1:]
+    assert tiny.same(uninterrupted, tiny.state(rest))
     # a later fit on the same object starts from the epoch it is told, not from the backup's
-    assert len(fit(part, data, epochs=1)["loss"]) == 1
+    assert len(fit(rest, trained.data, epochs=1)["loss"]) == 1
+
+
+def test_each_step_moves_only_its_own_network(cls, trained):
+    """With a rate of 0 for one player, the other's steps must leave its weights as they are, to
+    the bit; its own must move the other's."""
+    model = trained.model
+    for still, moving in (("g", "d"), ("d", "g")):
+        getattr(model, f"{still}_optimizer").learning_rate = 0.0
+        getattr(model, f"{moving}_optimizer").learning_rate = 0.01
+        before = {p: [w.numpy() for w in model.weights_of(p)] for p in (still, moving)}
+        fit(model, trained.data)
+        after = {p: [w.numpy() for w in model.weights_of(p)] for p in (still, moving)}
+        assert tiny.same(before[still], after[still])
+        pairs = zip(before[moving], after[moving], strict=True)
+        moved = [not np.array_equal(*pair) for pair in pairs]
+        # all but those that SAGAN's gamma of 0 still keeps out of the game
+        assert np.mean(moved) > 0.6
+
+
+def test_a_nan_ends_training(cls, trained):
+    weight = trained.model.weights_of("d")[0]
+    weight.assign(ops.full(weight.shape, float("nan")))
+    stop = keras.callbacks.TerminateOnNaN()
+    history = fit(trained.model, trained.data, epochs=3, callbacks=[stop])
+    assert len(history["loss"]) == 1 and not np.isfinite(history["loss"]).all()
 
 
 def test_two_devices_train_as_one(cls, tiny_images, still_noise, two_devices):
@@ -192,67 +269,3 @@ def test_eager_steps_train(cls, tiny_images):
     model.compile(run_eagerly=True, **few(cls))
     data = tiny.data(cls, tiny_images, 16)
     assert np.isfinite(fit(model, data)["loss"]).all()
-
-
-def test_each_step_moves_only_its_own_network(cls, tiny_images):
-    """With a rate of 0 for one player, the other's steps must leave its weights as they are, to
-    the bit; its own must move the other's."""
-    data = tiny.data(cls, tiny_images)
-    for still, moving in (("g", "d"), ("d", "g")):
-        model = tiny.make(cls)
-        model.compile(
-            **{
-                f"{still}_optimizer": keras.optimizers.SGD(0.0),
-                f"{moving}_optimizer": keras.optimizers.SGD(0.1),
-                **few(cls),
-            }
-        )
-        before = {p: [w.numpy() for w in model.weights_of(p)] for p in (still, moving)}
-        fit(model, data)
-        after = {p: [w.numpy() for w in model.weights_of(p)] for p in (still, moving)}
-        assert tiny.same(before[still], after[still])
-        pairs = zip(before[moving], after[moving], strict=True)
-        moved = [not np.array_equal(*pair) for pair in pairs]
-        # all but those that SAGAN's gamma of 0 still keeps out of the game
-        assert np.mean(moved) > 0.6
-
-
-def test_stock_callbacks_see_both_players(cls, tiny_images, tmp_path):
-    data = tiny.data(cls, tiny_images)
-    model = tiny.make(cls)
-    model.compile(**few(cls))
-    schedule = keras.callbacks.LearningRateScheduler(lambda epoch: 0.5 / (epoch + 1))
-    board = keras.callbacks.TensorBoard(tmp_path / "logs", write_steps_per_second=True)
-    best = keras.callbacks.ModelCheckpoint(
-        tmp_path / "best.weights.h5",
-        monitor="val_loss",
-        save_best_only=True,
-        save_weights_only=True,
-    )
-    x, y = data
-    history = fit(
-        model,
-        data,
-        epochs=2,
-        callbacks=[schedule, board, best],
-        validation_data=x if y is None else (x, y),
-    )
-    assert {f"val_{name}" for name in ("d_loss", "g_loss", "loss")} <= set(history)
-    for player in cls.players:
-        assert float(getattr(model, f"{player}_optimizer").learning_rate) == 0.25
-    assert (tmp_path / "best.weights.h5").exists()
-    model.load_weights(tmp_path / "best.weights.h5")
-
-
-def test_a_nan_ends_training(cls, tiny_images):
-    model = tiny.make(cls)
-    model.compile(**few(cls))
-    weight = model.weights_of("d")[0]
-    weight.assign(ops.full(weight.shape, float("nan")))
-    history = fit(
-        model,
-        tiny.data(cls, tiny_images),
-        epochs=3,
-        callbacks=[keras.callbacks.TerminateOnNaN()],
-    )
-    assert len(history["loss"]) == 1 and not np.isfinite(history["loss"]).all()
