@@ -574,7 +574,7 @@ class TextGAN(GAN):
                 warning.
         """
         x, y = split_pair(x, y)
-        if y is not None and hasattr(x, "shape"):
+        if hasattr(x, "shape"):
             self.check_texts(y, len(x))
         if self.vocabulary is None and self.embedding_dim is None:
             self.adapt(all_captions(x) if y is None else y)
