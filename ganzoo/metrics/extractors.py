@@ -156,6 +156,14 @@ def load(name, path=None):
     return Extractor(name, network, fill(network, name))
 
 
+def hash_of(arrays):
+    """The sha256 of arrays in their order."""
+    found = hashlib.sha256()
+    for array in arrays:
+        found.update(np.ascontiguousarray(array))
+    return found.hexdigest()
+
+
 def fill(network, name):
     """Sets a network's weights to those that ship under this name; returns their sha256.
 
