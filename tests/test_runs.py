@@ -33,6 +33,12 @@ def run(*arguments, **kwargs):
     return subprocess.run(command(*arguments), capture_output=True, text=True, **kwargs)
 
 
+def invoke(*arguments):
+    """The command in this process, where TensorFlow is loaded already."""
+    done = CliRunner().invoke(cli.main, [str(a) for a in arguments])
+    return done.exit_code, done.output
+
+
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     """An uninterrupted run of four epochs on the embedded set, made by the command itself."""
@@ -145,7 +151,7 @@ def test_killed_and_resumed_equals_uninterrupted(whole, tmp_path):
     assert done.returncode == 0, done.stderr
     same_run(whole, out)
     # a finished run resumes to nothing more, or to more epochs
-    assert run("train", "fcgan", "--out", out, "--resume").returncode == 0
+    assert invoke("train", "fcgan", "--out", out, "--resume")[0] == 0
     same_run(whole, out)
 
 
@@ -153,8 +159,8 @@ def test_a_run_killed_before_its_first_checkpoint_begins_anew(whole, tmp_path):
     out = tmp_path / "early"
     out.mkdir()
     (out / "config.json").write_text((whole / "config.json").read_text())
-    done = run("train", "fcgan", "--out", out, "--resume")
-    assert done.returncode == 0, done.stderr
+    code, output = invoke("train", "fcgan", "--out", out, "--resume")
+    assert code == 0, output
     same_run(whole, out)
 
 
@@ -177,8 +183,8 @@ def test_a_signal_saves_in_mid_epoch_and_resumes_exactly(whole, tmp_path, name, 
     assert "Traceback" not in stderr
     state = json.loads((out / "checkpoint" / "state.json").read_text())
     assert (state["epoch"], state["batch"]) < (4, 0)
-    done = run("train", "fcgan", "--out", out, "--resume")
-    assert done.returncode == 0, done.stderr
+    code, output = invoke("train", "fcgan", "--out", out, "--resume")
+    assert code == 0, output
     same_run(whole, out)
 
 
@@ -214,14 +220,9 @@ def test_a_stop_at_a_known_batch_is_exact(last, saved, whole, tmp_path, monkeypa
 
 def test_more_epochs_go_on_from_the_end(whole, tmp_path):
     out = tmp_path / "more"
-    assert run("train", "fcgan", "--epochs", 2, "--out", out, *TINY).returncode == 0
-    assert run("train", "fcgan", "--epochs", 4, "--out", out, "--resume").returncode == 0
+    assert invoke("train", "fcgan", "--epochs", 2, "--out", out, *TINY)[0] == 0
+    assert invoke("train", "fcgan", "--epochs", 4, "--out", out, "--resume")[0] == 0
     same_run(whole, out)
-
-
-def invoke(*arguments):
-    done = CliRunner().invoke(cli.main, [str(a) for a in arguments])
-    return done.exit_code, done.output
 
 
 @pytest.mark.parametrize(
