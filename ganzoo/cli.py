@@ -126,8 +126,9 @@ def parse(assignments):
     metavar="OPTION=VALUE",
     help="Any argument of the class or of its compile, batch_size or seed; repeatable.",
 )
+@click.option("--split", help="Which part of the data to train on [train].")
 @click.option("--data-dir", type=click.Path(), help="Where TensorFlow Datasets keeps its sets.")
-def train(model, spec, epochs, out, resume, force, assignments, data_dir):
+def train(model, spec, epochs, out, resume, force, assignments, split, data_dir):
     """Train MODEL; with nothing else said, on the images that ship with the package."""
     cls = model_class(model)
     out = out or pathlib.Path("runs") / cls.__name__.lower()
@@ -140,7 +141,8 @@ def train(model, spec, epochs, out, resume, force, assignments, data_dir):
         if resume:
             runs.resume(out, epochs)
         else:
-            more = {"data_dir": data_dir} if data_dir else {}
+            given = {"split": split, "data_dir": data_dir}
+            more = {name: value for name, value in given.items() if value}
             runs.start(cls, spec, out, epochs, options, force, **more)
     except runs.Interrupted as stop:
         click.echo(f"\nstopped by {stop}; go on with: ganzoo train {model} --out {out} --resume")

@@ -96,9 +96,10 @@ def vgg19(names=("conv5_4",), weights="imagenet"):
     Args:
         names: the feature maps to give, "conv1_1" to "conv5_4" before the activation and "relu1_1"
             to "relu5_4" after it; layers behind the last one are left out.
-        weights: "imagenet" for those of `keras.applications`, downloaded once. They are the
-            authors': the network then takes the mean of ImageNet off values in 0..255, and features
-            are scaled by 1/12.75 (Ledig et al. 2017, section 3.2), to the size of pixel errors.
+        weights: "imagenet" for those of `keras.applications`, downloaded once; or the path of a
+            file of them. They are the authors': the network then takes the mean of ImageNet off
+            values in 0..255, and features are scaled by 1/12.75 (Ledig et al. 2017, section 3.2),
+            to the size of pixel errors.
             None for random ones to be replaced by `importers.assign(network, state_dict,
             "vgg19.torchvision")`: the network then normalises [0, 1] by mean and deviation, as
             torchvision's was trained, and features are not scaled.

@@ -67,8 +67,8 @@ class GAN(keras.Model):
     latent_dim = None
     #: the method that makes images: "generate" from latents, "translate" or "upscale" from images
     makes_with = "generate"
-    #: what `fit` takes: "images", with labels or without; "pairs" of images; "unpaired" sets; or
-    #: images with "captions"
+    #: what `fit` takes: "images", with labels or without; "pairs" of images; "unpaired" sets;
+    #: images with "captions"; or "photos", large ones alone or small and large ones
     data_form = "images"
     #: the networks an average is kept of, each as `ema_` and its name
     averaged = ("generator",)

@@ -22,6 +22,9 @@ from ganzoo.data import sources
 from ganzoo.files import replacing
 from ganzoo.labels import LabelSmoothing
 
+#: options of a run that move and mirror images at random
+JITTERS = ("enlarge", "flip", "turn")
+
 
 class Interrupted(Exception):
     """A signal ended the run after a whole step, and its state is saved."""
@@ -118,9 +121,9 @@ def start(cls, spec, out, epochs=None, options=None, force=False, **load):
         out: the run folder.
         epochs: passes over the data; None for the family's.
         options: dict of arguments of the class, of its `compile`, `batch_size`, `seed`, `flip`
-            (mirror images at random) and `enlarge` (1.1 makes images 1.1 times as large as the
-            model's, and cuts a random window from each); the family's recipe says what they are
-            when left out.
+            (mirror images at random), `turn` (by quarters) and `enlarge` (1.1 makes images 1.1
+            times as large as the model's, and cuts a random window from each); the family's recipe
+            says what they are when left out.
         force: empty an existing folder first.
         **load: more arguments of `ganzoo.data.load`.
 
@@ -136,7 +139,7 @@ def start(cls, spec, out, epochs=None, options=None, force=False, **load):
     options = dict(options or {})
     seed = options.pop("seed", 0)
     batch_size = options.pop("batch_size", cls.recipe["batch_size"])
-    jitters = {name: options.pop(name, cls.recipe.get(name)) for name in ("enlarge", "flip")}
+    jitters = {name: options.pop(name, cls.recipe.get(name)) for name in JITTERS}
     arguments, compiling = sort_options(cls, options)
     load = {"batch_size": batch_size, "seed": seed, **load}
     if "image_shape" in arguments:
@@ -144,7 +147,10 @@ def start(cls, spec, out, epochs=None, options=None, force=False, **load):
     keras.utils.set_random_seed(seed)
     load |= form_of(cls, spec, load)
     images = data.load(spec, **load)
-    arguments.setdefault("image_shape", tuple(tf.nest.flatten(images.element_spec)[0].shape[1:]))
+    # of photographs, the large ones come last
+    place = -1 if cls.data_form == "photos" else 0
+    shape = tf.nest.flatten(images.element_spec)[place].shape[1:]
+    arguments.setdefault("image_shape", tuple(shape))
     if augmentation := jitter(jitters, arguments["image_shape"]):
         load |= augmentation
         images = data.load(spec, **load)
@@ -190,6 +196,8 @@ def form_of(cls, spec, load):
     """
     if cls.data_form == "captions":
         return {"labels": caption_column(cls, spec, load)}
+    if cls.data_form == "photos":
+        return windows(cls, spec, load)
     if cls.data_form not in ("pairs", "unpaired"):
         return {}
     source = opened(spec, load)
@@ -207,6 +215,28 @@ def form_of(cls, spec, load):
             "A and B, files of equal names in both, or images with the two halves side by side."
         )
     return {} if len(source.sets) == 2 or "pairs" in load else {"pairs": "side_by_side"}
+
+
+def windows(cls, spec, load):
+    """How photographs are to be read: random windows as large as the model's images, without
+    labels; of pairs of small and large photographs, the whole.
+
+    Where all photographs have one size, and it is less than that of the family's default, windows
+    are as large as they can be with sides that every scale divides.
+    """
+    source = opened(spec, load)
+    given = {"image_shape": None, "labels": False}
+    if len(source.sets) == 2:
+        return given
+    crop = load.get("image_shape")
+    if crop is None:
+        crop = inspect.signature(cls.__init__).parameters["image_shape"].default
+        raw = source.sets[0].raw
+        if isinstance(raw, np.ndarray):
+            crop = [
+                min(side, size // 24 * 24) for side, size in zip(crop, raw.shape[1:3], strict=False)
+            ]
+    return {**given, "crop": tuple(crop[:2])}
 
 
 def caption_column(cls, spec, load):
@@ -239,10 +269,11 @@ def jitter(wanted, image_shape):
     """Arguments of `ganzoo.data.load` that move and mirror images at random.
 
     Args:
-        wanted: dict, "enlarge": a number of 1 or more, or None; "flip": whether to mirror.
+        wanted: dict, "enlarge": a number of 1 or more, or None; "flip": whether to mirror; "turn":
+            whether to turn by quarters.
         image_shape: `(H, W, C)` of the model.
     """
-    given = {"flip": True} if wanted["flip"] else {}
+    given = {name: True for name in ("flip", "turn") if wanted[name]}
     enlarge = 1.0 if wanted["enlarge"] is None else wanted["enlarge"]
     if not isinstance(enlarge, int | float) or enlarge < 1:
         raise ValueError(f"enlarge={enlarge!r}: want a number of 1 or more.")
@@ -347,10 +378,10 @@ def held_out(model, images, config):
     """64 examples (with labels, for a model with classes; both images, for one that learns from
     two sets) from the test split, where there is one, as arrays."""
     load = {**config["data"], "split": "test", "batch_size": 64}
-    if "crop" in load:  # whole images then, not windows of larger ones
+    if "crop" in load and model.data_form != "photos":  # whole images, not windows of larger ones
         load |= {"image_shape": model.image_shape, "crop": None}
     try:
-        images = data.load(**{**load, "flip": False})
+        images = data.load(**{**load, "flip": False, "turn": False})
     except (ValueError, FileNotFoundError):  # a set without a test split: training images then
         images = images.unbatch().batch(64)
     batch = tf.nest.map_structure(lambda part: part.numpy(), next(iter(images)))
@@ -386,7 +417,7 @@ def sort_options(cls, options):
     compiling = names(cls.compile)
     unknown = [name for name in options if name not in constructor | compiling]
     if unknown:
-        known = sorted(constructor | compiling | {"batch_size", "enlarge", "flip"})
+        known = sorted(constructor | compiling | {"batch_size", *JITTERS})
         near = difflib.get_close_matches(unknown[0], known, n=3, cutoff=0.4)
         raise ValueError(
             f"{cls.__name__} has no option {unknown[0]!r}; "

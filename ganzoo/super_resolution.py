@@ -26,7 +26,7 @@ class SuperResolution(GAN):
     """
 
     reports = (*GAN.reports, "content_loss")
-    recipe = {**GAN.recipe, "batch_size": 16}
+    recipe = {**GAN.recipe, "batch_size": 16, "flip": True, "turn": True}
     makes_with = "upscale"
     data_form = "photos"
 

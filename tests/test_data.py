@@ -320,6 +320,21 @@ def test_flips_are_drawn_anew_for_each_epoch_and_seed(grey):
     np.testing.assert_array_equal(passes[0], whole(data.load(grey, **options))[0])
 
 
+def test_turns_and_flips_make_all_eight_views_and_those_of_a_pair_alike(grey):
+    options = {"batch_size": 20, "flip": True, "turn": True, "seed": 4}
+    views, numbers = whole(data.load((grey, np.arange(60)), **options))
+    seen = set()
+    for view, number in zip(views[..., 0], numbers, strict=True):
+        mirrored = {1: grey[number], -1: grey[number][:, ::-1]}
+        every = {(m, q): np.rot90(image, q) for m, image in mirrored.items() for q in range(4)}
+        seen |= {key for key, image in every.items() if np.array_equal(image, view)}
+    assert len(seen) == 8
+    one, other = whole(data.load((grey, grey), **options))
+    np.testing.assert_array_equal(one, other)
+    with pytest.raises(ValueError, match="turn=True wants square images, and these are 20x24"):
+        data.load(grey, crop=(20, 24), turn=True)
+
+
 def test_report_of_the_embedded_set():
     report = data.inspect(split="test")
     assert report.count == (2000,)

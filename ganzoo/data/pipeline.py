@@ -23,6 +23,7 @@ def load(
     data_dir=None,
     pairs=None,
     flip=False,
+    turn=False,
     crop=None,
     cache_bytes=2**30,
 ):
@@ -68,6 +69,8 @@ def load(
         pairs: `"side_by_side"` for images that are pairs, left and right half; False for two sets
             of images that are unpaired although they look like pairs; None for what the set holds.
         flip: bool, whether images are mirrored left to right at random; the two of a pair alike.
+        turn: bool, whether square images are turned by a random number of quarters; the two of a
+            pair alike.
         crop: `(h, w)`: a random window of that size is cut from each image (the same in the two of
             a pair); with it and without `image_shape`, images may differ in size.
         cache_bytes: int, bytes of decoded images to keep in memory.
@@ -98,7 +101,7 @@ def load(
     if drop_remainder is None:
         drop_remainder = "train" in split
     order = Order(sizes, min(batch_size, max(sizes)), shuffle, seed, drop_remainder)
-    batches = _Batches(source, columns, keeps, order, flip, crop)
+    batches = _Batches(source, columns, keeps, order, flip, turn, crop)
     # one batch ahead is decoded while the step runs on another
     return order.dataset().map(batches.tensors).prefetch(2)
 
@@ -137,11 +140,11 @@ def _judge(source, columns, usable, strict):
 
 
 class _Batches:
-    """Makes a batch from (epoch, indices): gathers, flips, crops, splits halves."""
+    """Makes a batch from (epoch, indices): gathers, flips, turns, crops, splits halves."""
 
-    def __init__(self, source, columns, keeps, order, flip, crop):
+    def __init__(self, source, columns, keeps, order, flip, turn, crop):
         self.columns, self.keeps, self.order = columns, keeps, order
-        self.flip, self.crop = flip, crop
+        self.flip, self.turn, self.crop = flip, turn, crop
         self.halves = 2 if source.side_by_side else 1
         self.values = source.values
         self.draws = {}
@@ -153,6 +156,8 @@ class _Batches:
                 height, width = crop
             else:
                 width //= self.halves
+            if turn and height != width:
+                raise ValueError(f"turn=True wants square images, and these are {height}x{width}")
             self.signature += [(one.dtype, (height, width, channels))] * self.halves
         if self.values is not None:
             dtype = tf.string if self.values.dtype == object else self.values.dtype
@@ -179,14 +184,15 @@ class _Batches:
             which = min(number, indices.shape[1] - 1)  # the two of a pair share one index
             own = indices[:, which]
             images = one.take(keep[own])
-            draws = self._drawn(epoch, which)[own] if self.flip or self.crop else None
+            drawn = self.flip or self.turn or self.crop
+            draws = self._drawn(epoch, which)[own] if drawn else None
             parts += self.augmented(images, draws)
         if self.values is not None:
             parts.append(self.values[self.keeps[0][indices[:, 0]]])
         return parts
 
     def _drawn(self, epoch, which):
-        """Three numbers in [0, 1) for each image in this epoch: top, left, mirrored."""
+        """Three numbers in [0, 1) for each image in this epoch: top, left, mirrored and turned."""
         key = (self.order.seed, int(epoch), 1 + which)
         if self.draws.get(which, (None,))[0] != key:
             numbers = np.random.default_rng(key).random((self.order.sizes[which], 3))
@@ -194,7 +200,8 @@ class _Batches:
         return self.draws[which][1]
 
     def augmented(self, images, draws):
-        """Cuts and mirrors images, each half alike: a list of one or two `(B, h, w, C)` arrays."""
+        """Cuts, mirrors and turns images, each half alike: a list of one or two `(B, h, w, C)`
+        arrays."""
         parts = []
         for half in range(self.halves):
             if self.crop:
@@ -207,6 +214,9 @@ class _Batches:
             if self.flip:
                 mirrored = draws[:, 2] < 0.5
                 part[mirrored] = part[mirrored, :, ::-1]
+            if self.turn:
+                quarters = (8 * draws[:, 2]).astype(int) % 4  # half of each are mirrored
+                part = np.stack([np.rot90(*one) for one in zip(part, quarters, strict=True)])
             parts.append(part)
         return parts
 
