@@ -344,8 +344,8 @@ def change_files(targets, change, channels):
 )
 @click.option("--licence", default="unknown", show_default=True, help="Of the weights.")
 def import_(kind, checkpoints, out, assignments, licence):
-    """Make a preset of official CHECKPOINTS (.pth, .safetensors, .npz) of a KIND: pix2pix (one), or
-    cyclegan (two: A to B, then B to A). No code in them is run."""
+    """Make a preset of official CHECKPOINTS (.pth, .safetensors, .npz) of a KIND: pix2pix, srgan or
+    esrgan (one), or cyclegan (two: A to B, then B to A). No code in them is run."""
     if out.exists() and any(out.iterdir()):
         raise click.UsageError(f"{out} exists: give another --out.")
     options = parse(assignments)

@@ -40,7 +40,12 @@ KINDS = tuple(_TABLES)
 
 
 # kind -> function of state dicts that makes a model and reads its configuration off their shapes
-_MODELS = {"pix2pix": pix2pix.model, "cyclegan": cyclegan.model}
+_MODELS = {
+    "pix2pix": pix2pix.model,
+    "cyclegan": cyclegan.model,
+    "srgan": srgan.model,
+    "esrgan": esrgan.model,
+}
 
 #: the kinds that `load` makes whole models of
 MODEL_KINDS = tuple(_MODELS)

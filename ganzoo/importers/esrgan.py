@@ -6,6 +6,7 @@ under `params` or `params_ema`. For networks of `ganzoo.models.esrgan`. The gene
 """
 
 from ganzoo.importers import mimicry
+from ganzoo.importers.pix2pix import wanted
 from ganzoo.importers.srgan import batch_norm, conv, count, dense
 
 
@@ -33,3 +34,32 @@ def discriminator(network):
     for i in range(1, 9):
         rows += mimicry.layer(network, f"conv{i}", f"conv{i}")
     return rows + conv("head", "conv9")
+
+
+def model(checkpoints, **options):
+    """An `ESRGAN` with the generator of a checkpoint, whose configuration is read off its shapes.
+
+    Args:
+        checkpoints: a list of one state dict.
+        **options: arguments of `ESRGAN` that take precedence.
+    """
+    from ganzoo.importers import assign
+    from ganzoo.models.esrgan import ESRGAN
+
+    (state,) = wanted(checkpoints, "esrgan", ["the generator's"])
+    if "conv_first.weight" not in state or "body.0.rdb1.conv1.weight" not in state:
+        raise ValueError(
+            "this is no RRDBNet: it has no 'conv_first.weight' and 'body.0.rdb1.conv1.weight'."
+        )
+    channels = state["conv_last.weight"].shape[0]
+    filters, folded = state["conv_first.weight"].shape[:2]
+    found = {
+        "image_shape": (128, 128, channels),
+        "scale": 4 // round((folded / channels) ** 0.5),
+        "filters": filters,
+        "growth": state["body.0.rdb1.conv1.weight"].shape[0],
+        "blocks": sum(key.endswith("rdb1.conv1.weight") for key in state),
+    }
+    gan = ESRGAN(**{**found, **options})
+    assign(gan.generator, state, "esrgan.generator")
+    return gan

@@ -7,6 +7,7 @@ as here; the discriminator sees [0, 1] there and [-1, 1] here.
 
 import numpy as np
 
+from ganzoo.importers.pix2pix import wanted
 from ganzoo.importers.table import Row, convolution, linear
 
 
@@ -89,3 +90,30 @@ def vgg19(network):
     later = [f"features.{i}.{part}" for i in range(37) for part in ("weight", "bias")]
     later += [f"classifier.{i}.{part}" for i in (0, 3, 6) for part in ("weight", "bias")]
     return rows + [Row(None, source) for source in later if source not in known]
+
+
+def model(checkpoints, **options):
+    """An `SRGAN` with the generator of a checkpoint, whose configuration is read off its shapes.
+
+    Args:
+        checkpoints: a list of one state dict.
+        **options: arguments of `SRGAN` that take precedence.
+    """
+    from ganzoo.importers import assign
+    from ganzoo.models.srgan import SRGAN
+
+    (state,) = wanted(checkpoints, "srgan", ["the generator's"])
+    if "conv1.0.weight" not in state or "conv3.weight" not in state:
+        raise ValueError("this is no SRResNet: it has no 'conv1.0.weight' and 'conv3.weight'.")
+    filters, channels = state["conv1.0.weight"].shape[:2]
+    shuffles = [k for k in state if k.endswith("upsample_block.0.weight")]
+    factors = [round((state[k].shape[0] / filters) ** 0.5) for k in shuffles]
+    found = {
+        "image_shape": (96, 96, channels),  # a multiple of every scale
+        "scale": int(np.prod(factors)),
+        "filters": filters,
+        "blocks": sum(key.endswith("rcb.0.weight") for key in state),
+    }
+    gan = SRGAN(**{**found, **options})
+    assign(gan.generator, state, "srgan.generator")
+    return gan

@@ -65,6 +65,24 @@ def test_outputs_and_state_equal_the_reference(name):
         assert error <= golden.FORWARD, what
 
 
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [("srresnet_ch16_rcb2_x4", "out/y_eval_before_clamp"), ("rrdbnet_f8_g4_b1_x2", "out/y")],
+)
+def test_a_checkpoint_makes_a_model_of_its_configuration(name, key, tmp_path):
+    kind = NETWORKS[name][0].removesuffix(".generator")
+    case = golden.load("super_resolution", name)
+    np.savez(tmp_path / "official.npz", **golden.seeded_state(case))
+    small = {"discriminator_filters": 4}
+    gan = importers.load(kind, tmp_path / "official.npz", **small)
+    # the reference works in [0, 1]
+    made = gan.enlarge(2.0 * golden.nhwc(case["in/x"]) - 1.0)
+    assert golden.error((made + 1.0) / 2.0, golden.nhwc(case[key])) <= golden.FORWARD
+    np.savez(tmp_path / "other.npz", weight=np.zeros(3))
+    with pytest.raises(ValueError, match="this is no"):
+        importers.load(kind, tmp_path / "other.npz")
+
+
 @functools.cache
 def content_errors():
     """Errors of the features of VGG19 and of their distances, at seven depths."""
