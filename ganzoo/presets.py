@@ -206,5 +206,6 @@ def from_preset(name_or_dir):
 
 def load_generator(name_or_dir):
     """A preset's generator alone, a plain `keras.Model`: latents (of families that start from
-    images: images, float in [-1, 1]) to images in [-1, 1]."""
+    images: images, float in [-1, 1]) to images in [-1, 1]. Those of SRGAN and ESRGAN take and make
+    images in [0, 1]."""
     return load(name_or_dir).sampling_networks()[-1]

@@ -5,6 +5,7 @@ import test_pix2pix
 import test_r3gan
 import test_sagan
 import test_sngan
+import test_super_resolution
 
 
 def table():
@@ -15,6 +16,9 @@ def table():
     yield "SAGAN, mimicry", test_sagan.errors(), {}
     yield "R3GAN, brownvc/R3GAN", *test_r3gan.errors(None)
     yield "R3GAN with classes, brownvc/R3GAN", *test_r3gan.errors(3)
+    for family, source in (("SRGAN", "Lornatang/SRGAN-PyTorch"), ("ESRGAN", "XPixelGroup/BasicSR")):
+        yield f"{family}, {source}", test_super_resolution.family_errors(family.lower()), {}
+    yield "VGG19 features, torchvision", test_super_resolution.content_errors(), {}
     for file, module, names in (
         ("pix2pix", test_pix2pix, ("unet128", "patchgan70_bn_ndf8_in6", "pixel_bn_ndf8_in6")),
         ("cyclegan", test_cyclegan, ("resnet9_in_ngf4", "resnet6_bn_ngf4")),

@@ -57,6 +57,12 @@ def errors(name):
     return found | golden.state_errors(network, case, weights, "", kind, x.shape[0], pixels)
 
 
+def family_errors(family):
+    """All errors of the networks of "srgan" or "esrgan"."""
+    names = [name for name, (kind, _) in NETWORKS.items() if kind.startswith(f"{family}.")]
+    return {f"{name}, {what}": e for name in names for what, e in errors(name).items()}
+
+
 @pytest.mark.parametrize("name", NETWORKS)
 def test_outputs_and_state_equal_the_reference(name):
     found = errors(name)
