@@ -118,10 +118,13 @@ SETTINGS = {
 
 
 def families():
-    """The classes that make images from latents and take networks of one's own."""
+    """The classes that make images from latents and take networks of one's own; not those that
+    read."""
     wanted = {"generator", "discriminator", "latent_dim"}
     return [
-        cls for cls in ganzoo.MODELS if wanted <= set(inspect.signature(cls.__init__).parameters)
+        cls
+        for cls in ganzoo.MODELS
+        if cls.data_form == "images" and wanted <= set(inspect.signature(cls.__init__).parameters)
     ]
 
 

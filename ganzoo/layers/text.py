@@ -24,11 +24,7 @@ class ConditioningAugmentation(keras.layers.Layer):
         self.dim = dim
 
     def build(self, input_shape):
-        # at first the text says next to nothing, and the noise is all: the divergence starts at 0
-        draw = keras.initializers.RandomNormal(0.0, 0.02)
-        self.dense = keras.layers.Dense(
-            2 * self.dim, kernel_initializer=draw, dtype=self.dtype_policy, name="dense"
-        )
+        self.dense = keras.layers.Dense(2 * self.dim, dtype=self.dtype_policy, name="dense")
         self.dense.build(input_shape[0])
 
     def distribution(self, text):

@@ -165,7 +165,9 @@ def whole_batch(rows):
     n, context = ops.shape(rows)[0], tf.distribute.get_replica_context()
     if context.num_replicas_in_sync == 1:
         return rows, ops.arange(n)
-    first = tf.cast(context.replica_id_in_sync_group, "int32") * n
+    # the last batch of held-out data need not be of one size on all
+    sizes = context.all_gather(ops.reshape(n, (1,)), axis=0)
+    first = ops.sum(sizes[: context.replica_id_in_sync_group])
     return context.all_gather(rows, axis=0), first + ops.arange(n)
 
 
@@ -578,6 +580,8 @@ class TextGAN(GAN):
             self.check_texts(y, len(x))
         if self.vocabulary is None and self.embedding_dim is None:
             self.adapt(all_captions(x) if y is None else y)
+        if isinstance(kwargs.get("validation_data"), tuple):
+            kwargs["validation_data"] = split_pair(*kwargs["validation_data"])
         return super().fit(x, y, *args, **kwargs)
 
     def evaluate(self, x=None, y=None, *args, **kwargs):
