@@ -2,10 +2,13 @@
 
 import json
 import pathlib
+import re
 
 import numpy as np
 
-from ganzoo import metrics, presets, scores
+from ganzoo import data as sets
+from ganzoo import metrics, presets, runs, scores
+from ganzoo.metrics.sets import as_pictures
 
 #: name on the command line -> metric of two sets
 METRICS = {
@@ -16,7 +19,18 @@ METRICS = {
     "inception_score": metrics.InceptionScore,
     "label_fidelity": metrics.LabelFidelity,
 }
-DEFAULT = ("fid", "kid", "precision_recall", "density_coverage")
+#: name -> metric of pairs, for models that know what an image should have become
+PAIRED = {"psnr": metrics.PSNR, "ssim": metrics.SSIM, "msssim": metrics.MSSSIM}
+#: what is measured when nothing is said, by `GAN.data_form`
+DEFAULT = {
+    "images": ("fid", "kid", "precision_recall", "density_coverage"),
+    "captions": ("fid", "kid", "precision_recall", "density_coverage"),
+    "unpaired": ("fid", "kid"),
+    "pairs": ("ssim", "psnr", "fid", "kid"),
+    "photos": ("psnr", "ssim", "msssim", "fid", "kid"),
+}
+# images that go through a model or come from a data set at a time
+BATCH = 50
 
 
 def locate(name_or_dir):
@@ -39,10 +53,17 @@ def locate(name_or_dir):
 
 def suited(spec, image_shape):
     """The name of the extractor that suits a data set: its own classifier, or one for colour."""
-    name = str(spec).lower()
     if image_shape[2] > 1:
         return "lite0"
-    return "mnist" if "mnist" in name and "fashion" not in name else "fashion"
+    return "mnist" if own_classifier(spec) == "mnist" else "fashion"
+
+
+def own_classifier(spec):
+    """The classifier that was trained on this data set, by the set's name; None for others."""
+    name = str(spec).lower()
+    if "fashion" in name and "mnist" in name:
+        return "fashion"
+    return "mnist" if re.search(r"(?<![a-z])mnist", name) else None
 
 
 def evaluate(
@@ -59,13 +80,17 @@ def evaluate(
     """Scores of a preset, each with its floor: other real images in the place of the fakes.
 
     The real images are of the split; those of the floor are of another split where there is one,
-    else the set is cut in halves. All draws are seeded, so the same call gives the same digits.
+    else the set is cut in halves. Fakes have the classes or captions of the real images; those of
+    families that start from images are made of the sources of the split, Pix2Pix's and
+    super-resolution's of those of the same images. All draws are seeded, so the same call gives the
+    same digits.
 
     Args:
         name_or_dir: a preset's name or folder, or a run folder.
         data: see `ganzoo.data.load`. None: what the preset was trained on.
         split: None: "test" where there is one, else "train".
-        names: of `METRICS`. None: `DEFAULT`, and "label_fidelity" for a model with classes.
+        names: of `METRICS` and, for models that make images from images, of `PAIRED`. None:
+            `DEFAULT`, and "label_fidelity" where the extractor knows the model's classes.
         n: images of each set. None: all real ones, 10,000 at most.
         seed: int, of the fakes.
         extractor: a name or an `Extractor`. None: the one that suits the data.
@@ -78,77 +103,133 @@ def evaluate(
     Raises:
         ValueError: an unknown metric, preset or data set, too few images.
     """
-    unknown = [name for name in names or () if name not in METRICS]
-    if unknown:
-        raise ValueError(f"no metric {unknown[0]!r}: want some of {', '.join(METRICS)}.")
     folder, _ = locate(name_or_dir)
     metadata = json.loads((folder / "metadata.json").read_text())
-    spec = data or metadata.get("data") or "fashion_mnist_10k"
+    spec = (metadata.get("data") or "fashion_mnist_10k") if data is None else data
     model = presets.load(folder)
+    check_names(names or (), model)
     chosen = extractor or suited(spec, model.image_shape)
     if isinstance(chosen, str):
         chosen = metrics.load_extractor(chosen)
     if names is None:
-        fits = model.num_classes is not None and model.num_classes == chosen.classes
-        names = (*DEFAULT, "label_fidelity") if fits else DEFAULT
-    measured = [METRICS[name](chosen) for name in names]
+        names = DEFAULT[model.data_form]
+        if model.num_classes == chosen.classes and own_classifier(spec) == chosen.name:
+            names = (*names, "label_fidelity")
+    measured = [METRICS[name](chosen) if name in METRICS else PAIRED[name]() for name in names]
     load = {"data_dir": data_dir} if data_dir else {}
-    split, real, floor = real_sets(spec, split, n or scores.IMAGES, model.image_shape, load)
-    labels = None
-    if model.num_classes is not None:
-        labels = labels_like(real, len(real), model.num_classes)
+    split, real, floor = real_sets(model, spec, split, n or scores.IMAGES, load)
     total, done = 3 * len(real) + len(floor), 0
 
     def count(images):
         nonlocal done
         done += images
         if progress:
-            progress(done, total)
+            progress(min(done, total), total)
 
-    fake = scores.draw(model, len(real), labels, seed, count)
+    fake = fakes(model, real, seed, count)
     return scores.score(
         measured,
         real,
         fake,
         scores.floors(measured, real, floor, count),
         count,
-        data=str(spec),
+        data=str(spec) if isinstance(spec, str | pathlib.Path) else "arrays",
         split=split,
         model=metadata.get("name") or folder.name,
-        weights="raw" if model.ema_generator is None else "average",
-        seed=seed,
+        weights="average" if model.ema_decay is not None else "raw",
+        seed=seed if model.makes_with == "generate" else None,
     )
 
 
-def real_sets(spec, split, n, image_shape, load):
-    """The split's name, up to n real images of it, and as many for the floor."""
+def check_names(names, model):
+    """Refuses metrics that there are not, or that need pairs where the model makes none."""
+    for name in names:
+        if name not in METRICS and name not in PAIRED:
+            raise ValueError(f"no metric {name!r}: want some of {', '.join((*METRICS, *PAIRED))}.")
+        if name in PAIRED and model.data_form not in ("pairs", "photos"):
+            raise ValueError(
+                f"{name} holds an image against the one it should be, and {type(model).__name__} "
+                f"has no such pairs: want some of {', '.join(METRICS)}."
+            )
+
+
+def real_sets(model, spec, split, n, load):
+    """The split's name, up to n real images of it, and as many for the floor.
+
+    Args:
+        split: None for "test" where there is one, else "train".
+        load: more arguments of `ganzoo.data.load`.
+
+    Returns:
+        `(split, real, floor)`: two `ganzoo.scores.Images`; their `sources` is what fakes are made
+        from, None where latents are enough.
+    """
     if split is None:
         try:
-            return real_sets(spec, "test", n, image_shape, load)
+            return real_sets(model, spec, "test", n, load)
         except (ValueError, FileNotFoundError) as error:
             if "split" not in str(error):
                 raise
             split = "train"
-    real = scores.real_images(spec, split, n, image_shape, **load)
+    real = examples(model, spec, split, n, load)
     other = "train" if split != "train" else "test"
     try:
         if not isinstance(spec, str | pathlib.Path):
             raise ValueError("arrays have no splits")
-        floor = scores.real_images(spec, other, len(real), image_shape, **load)
+        floor = examples(model, spec, other, len(real), load)
     except (ValueError, FileNotFoundError):  # one whole: a half against the other
-        half, labels = len(real) // 2, real.labels
-        real, floor = (
-            scores.Images(real.array[part], None if labels is None else labels[part])
-            for part in (slice(half), slice(half, 2 * half))
-        )
+        half = len(real) // 2
+        real, floor = real.part(slice(half)), real.part(slice(half, 2 * half))
     return split, real, floor
 
 
-def labels_like(real, n, num_classes):
-    """Class ids `(n,)` for fakes: those of the real images, else the classes in turn."""
-    if real.labels is not None and real.labels.max() < num_classes:
-        return np.resize(real.labels, n)
-    return np.arange(n, dtype="int32") % num_classes
+def examples(model, spec, split, n, load):
+    """Up to n real images of a data set, drawn with a fixed seed, as `ganzoo.scores.Images`."""
+    load = {"image_shape": model.image_shape, **load, "split": split}
+    load |= runs.form_of(type(model), spec, load)
+    batches = sets.load(spec, batch_size=BATCH, seed=0, drop_remainder=False, **load)
+    found = []
+    for batch in batches.take(-(-n // BATCH)):
+        found.append(batch if isinstance(batch, tuple) else (batch,))
+    parts = [np.concatenate(part)[:n] for part in zip(*found, strict=True)]
+    if model.data_form == "pairs":
+        source, target = model.sides(*parts)
+        return scores.Images(as_pictures("real", target), sources=as_pictures("source", source))
+    if model.data_form == "unpaired":  # of two sets, the smaller comes round again
+        source, target = (distinct(as_pictures("real", part)) for part in parts)
+        return scores.Images(target, sources=source)
+    if model.data_form == "photos":
+        small, large = model.prepared(*parts) if len(parts) > 1 else model.prepared(*parts, None)
+        return scores.Images(as_pictures("real", large), sources=as_pictures("source", small))
+    images = as_pictures("real", parts[0])
+    if model.data_form == "captions":
+        return scores.Images(images, sources=parts[1])
+    labels = parts[1] if len(parts) > 1 and parts[1].dtype == np.int32 else None
+    if model.num_classes is not None and (labels is None or labels.max() >= model.num_classes):
+        labels = np.arange(len(images), dtype="int32") % model.num_classes
+        return scores.Images(images, sources=labels)
+    return scores.Images(images, labels, None if model.num_classes is None else labels)
+
+
+def distinct(images):
+    """The images without repetitions, in their order."""
+    return np.stack(list({image.tobytes(): image for image in images}.values()))
+
+
+def fakes(model, real, seed, progress):
+    """As many fakes as there are real images, or sources, as `ganzoo.scores.Images`.
+
+    Args:
+        seed: of latents. progress: called with the number of images made since the last call.
+    """
+    if model.makes_with == "generate":
+        captions = model.data_form == "captions"
+        return scores.draw(model, len(real), real.sources, seed, progress, captions)
+    make, made = getattr(model, model.makes_with), []
+    for i in range(0, len(real.sources), BATCH):
+        made.append(make(real.sources[i : i + BATCH]))
+        progress(len(made[-1]))
+    return scores.Images(np.concatenate(made))
 
 
 def compare(a, b):

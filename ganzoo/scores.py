@@ -149,11 +149,18 @@ class Images:
 
     Args:
         array: `(N, H, W, C)`. labels: class ids `(N,)`, or None.
+        sources: what fakes are made from that are held against these images: class ids, captions,
+            images; None where latents are enough.
     """
 
-    def __init__(self, array, labels=None):
-        self.array, self.labels = array, labels
+    def __init__(self, array, labels=None, sources=None):
+        self.array, self.labels, self.sources = array, labels, sources
         self._outputs = {}
+
+    def part(self, rows):
+        """The same of a slice of the rows."""
+        columns = (self.array, self.labels, self.sources)
+        return Images(*(None if column is None else column[rows] for column in columns))
 
     def __len__(self):
         return len(self.array)
@@ -255,60 +262,24 @@ def score(metrics, real, fake, floors=None, progress=None, **about):
     return scores
 
 
-def draw(model, n, labels=None, seed=0, progress=None):
-    """n fakes, the same as `model.generate(n, labels, seed)` to the byte.
+def draw(model, n, labels=None, seed=0, progress=None, captions=False):
+    """n fakes, the same as `model.generate(n, labels, seed=seed)` to the byte.
 
     Args:
+        labels: class ids, or captions.
         progress: called with the number of images drawn since the last call, or None.
+        captions: whether `labels` are captions.
 
     Returns:
         `Images`.
     """
     from ganzoo import sampling
-    from ganzoo.gan import GAN
 
-    if type(model).generate is not GAN.generate:  # a family that draws in another way
-        drawn = [model.generate(n, labels=labels, seed=seed)]
+    given = model.sampling_inputs(n, labels, seed, None)
+    sample, drawn = sampling.sampler(model), []
+    for i in range(0, n, DRAWN):
+        part = [a[i : i + DRAWN] for a in given]
+        drawn.append(sampling.run(sample, part, len(part[0]), 64))
         if progress:
-            progress(n)
-    else:
-        given, drawn = model.sampling_inputs(n, labels, seed, None), []
-        sample = sampling.sampler(model)
-        for i in range(0, n, DRAWN):
-            part = [a[i : i + DRAWN] for a in given]
-            drawn.append(sampling.run(sample, part, len(part[0]), 64))
-            if progress:
-                progress(len(part[0]))
-    return Images(np.concatenate(drawn), labels)
-
-
-def real_images(spec, split, n, image_shape, **load):
-    """Up to n images of a data set, drawn with a fixed seed, and their labels where it has any.
-
-    Args:
-        spec, split, **load: see `ganzoo.data.load`.
-        n: the first n of the shuffled set; None for all.
-        image_shape: `(H, W, C)`.
-
-    Returns:
-        `Images`.
-    """
-    from ganzoo import data
-
-    batches = data.load(spec, split, tuple(image_shape), 500, seed=0, drop_remainder=False, **load)
-    images, labels, have = [], [], 0
-    for batch in batches:
-        pair = batch if isinstance(batch, tuple) else (batch, None)
-        images.append(np.asarray(pair[0]))
-        labels.append(None if pair[1] is None else np.asarray(pair[1]))
-        have += len(images[-1])
-        if n is not None and have >= n:
-            break
-    images = np.concatenate(images)[:n]
-    if images.dtype != np.uint8:
-        from ganzoo.metrics.sets import as_pictures
-
-        images = as_pictures("real", images)
-    if labels[0] is None or labels[0].ndim != 1 or labels[0].dtype.kind != "i":
-        return Images(images)
-    return Images(images, np.concatenate(labels)[:n])
+            progress(len(part[0]))
+    return Images(np.concatenate(drawn), None if captions else labels)

@@ -4,6 +4,7 @@ import dataclasses
 import json
 
 import keras
+import numpy as np
 import pytest
 import tiny
 from click.testing import CliRunner
@@ -63,12 +64,11 @@ def test_evaluate_prints_and_appends_what_compare_needs(evaluated):
 
 
 def test_evaluate_scores_what_generate_draws(run, evaluated, fashion):
-    real = scores.real_images("fashion_mnist_10k", "test", 120, (28, 28, 1))
     model = ganzoo.from_preset(run / "preset")
+    _, real, other = evaluation.real_sets(model, "fashion_mnist_10k", None, 120, {})
     fakes = model.generate(120, labels=real.labels, seed=3)
     metric = metrics.FID(fashion)
     assert float(metric(real.array, fakes)) == evaluated[1][0].value
-    other = scores.real_images("fashion_mnist_10k", "train", 120, (28, 28, 1))
     metric.reset_state()
     assert float(metric(real.array, other.array)) == evaluated[1][0].floor
     # garments are nearer to garments than what an untrained generator makes
@@ -130,16 +130,61 @@ def test_places_without_scores_and_broken_files_are_named(run, tmp_path):
         assert result.exit_code == 1 and message in result.stderr.splitlines()[-1]
 
 
-def test_a_set_without_splits_is_cut_in_halves(garments):
+def test_a_set_without_splits_is_cut_in_halves(run, garments):
     images, labels = garments
-    split, real, floor = evaluation.real_sets(
-        (images[:101], labels[:101]), "train", 100, (28, 28, 1), {}
-    )
-    assert (split, len(real), len(floor)) == ("train", 50, 50)
+    model = ganzoo.from_preset(run / "preset")
+    split, real, floor = evaluation.real_sets(model, (images[:101], labels[:101]), None, 100, {})
+    assert (split, len(real), len(floor)) == ("test", 50, 50)
     rows = {image.tobytes() for image in images[:101]}
     assert {image.tobytes() for image in real.array} <= rows
     assert not {i.tobytes() for i in real.array} & {i.tobytes() for i in floor.array}
     assert len(real.labels) == len(floor.labels) == 50
+
+
+@pytest.mark.parametrize(
+    "cls",
+    [
+        pytest.param(cls, marks=() if cls is ganzoo.Pix2Pix else pytest.mark.slow)
+        for cls in ganzoo.MODELS
+    ],
+)
+def test_every_family_is_scored_on_what_it_makes(cls, tmp_path, tiny_images):
+    model, (x, y) = tiny.make(cls), tiny.data(cls, tiny_images, 40)
+    if cls.data_form == "captions":
+        model.adapt(y)
+    model.save_to_preset(tmp_path / "preset", data="arrays")
+    x, y = x[:40], None if y is None else y[:40]
+    made = evaluation.evaluate(
+        tmp_path,
+        x if y is None else (x, y),
+        names=("psnr", "fid", "kid") if cls.data_form in ("pairs", "photos") else None,
+        extractor="fashion",
+        seed=5,
+    )
+    keys = {
+        "images": {"fid", "kid", "precision", "recall", "density", "coverage"},
+        "captions": {"fid", "kid", "precision", "recall", "density", "coverage"},
+        "unpaired": {"fid", "kid"},
+        "pairs": {"psnr", "fid", "kid"},
+        "photos": {"psnr", "fid", "kid"},
+    }
+    assert set(made) == keys[cls.data_form]
+    fid = made["fid"]
+    assert (fid.n_real, fid.n_fake, fid.n_floor) == (20, 20, 20) and fid.floor > 0
+    assert fid.seed == (5 if model.makes_with == "generate" else None)
+    if cls.data_form == "pairs":  # by hand, of the same pairs
+        loaded = ganzoo.from_preset(tmp_path / "preset")
+        _, real, _ = evaluation.real_sets(loaded, (x, y), None, 40, {})
+        mean = metrics.PSNR()(real.array, loaded.translate(real.sources))
+        assert float(mean) == pytest.approx(made["psnr"].value, rel=1e-5)
+        pairs = {target.tobytes(): source for source, target in zip(x, y, strict=True)}
+        for source, target in zip(real.sources, real.array, strict=True):
+            np.testing.assert_array_equal(source, pairs[target.tobytes()])
+
+
+def test_metrics_of_pairs_are_refused_where_there_are_none(run):
+    with pytest.raises(ValueError, match=r"psnr holds an image against .* CGAN has no such pairs"):
+        evaluation.evaluate(run, names=["psnr"])
 
 
 def test_the_extractor_suits_the_data():

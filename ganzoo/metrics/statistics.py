@@ -69,21 +69,26 @@ def kernel_distance(real, fake):
     """
     real, fake = np.asarray(real, "float64"), np.asarray(fake, "float64")
     n, m = len(real), len(fake)
-    among_real, among_fake = _row_sums(real, real), _row_sums(fake, fake)
-    among_real = (among_real - _kernel_diagonal(real)) / (n - 1)
-    among_fake = (among_fake - _kernel_diagonal(fake)) / (m - 1)
-    to_fake, to_real = _row_sums(real, fake) / m, _row_sums(fake, real) / n
+    among_real = (_kernel_sums(real, real)[0] - _kernel_diagonal(real)) / (n - 1)
+    among_fake = (_kernel_sums(fake, fake)[0] - _kernel_diagonal(fake)) / (m - 1)
+    to_fake, to_real = _kernel_sums(real, fake)
+    to_fake, to_real = to_fake / m, to_real / n
     value = among_real.mean() + among_fake.mean() - 2 * to_fake.mean()
     variance = 4 * (among_real - to_fake).var(ddof=1) / n
     variance += 4 * (among_fake - to_real).var(ddof=1) / m
     return float(value), float(np.sqrt(variance))
 
 
-def _row_sums(x, y):
-    """For every row of x, the sum of the kernel with all rows of y."""
-    return np.concatenate(
-        [((x[i : i + BLOCK] @ y.T / x.shape[1] + 1) ** 3).sum(1) for i in range(0, len(x), BLOCK)]
-    )
+def _kernel_sums(x, y):
+    """For every row of x, the sum of the kernel with all rows of y, and for every row of y that
+    with all rows of x."""
+    rows, columns = [], 0.0
+    for i in range(0, len(x), BLOCK):
+        base = x[i : i + BLOCK] @ y.T / x.shape[1] + 1
+        kernel = base * base * base  # NumPy's power takes ten times as long
+        rows.append(kernel.sum(axis=1))
+        columns = columns + kernel.sum(axis=0)
+    return np.concatenate(rows), columns
 
 
 def _kernel_diagonal(x):
