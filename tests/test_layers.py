@@ -372,6 +372,21 @@ def test_pixel_shuffle_has_pytorchs_channel_order():
         layers.PixelShuffle(3)(x)
 
 
+def test_pixel_unshuffle_undoes_it_at_any_size():
+    images = keras.Input((None, None, 3))
+    folded = layers.PixelUnshuffle(2)(images)
+    network = keras.Model(images, [folded, layers.PixelShuffle(2)(folded)])
+    assert network.output_shape == [(None, None, None, 12), (None, None, None, 3)]
+    for size in ((4, 6), (10, 2)):
+        x = normal(2, *size, 3)
+        small, again = network(x)
+        np.testing.assert_array_equal(again, x)
+        # channel 4 c + 2 row + column
+        np.testing.assert_array_equal(small[..., 7], x[:, 1::2, 1::2, 1])
+    with pytest.raises(ValueError, match=r"PixelUnshuffle\(2\) wants .* multiples of 2, got 5x4"):
+        layers.PixelUnshuffle(2)(normal(1, 5, 4, 3))
+
+
 @pytest.mark.parametrize(("batch", "group"), [(8, 4), (6, 3), (5, 1), (2, 2)])
 def test_minibatch_stddev_is_its_formula(batch, group):
     x = normal(batch, 3, 4, 6)

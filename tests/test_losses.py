@@ -18,6 +18,7 @@ ALL = (
     losses.Wasserstein,
     losses.Hinge,
     losses.Relativistic,
+    losses.RelativisticAverage,
 )
 LABELLED = ALL[:3]
 RNG = np.random.default_rng(4)
@@ -43,6 +44,10 @@ FORMULAS = {
     "Wasserstein": (lambda r, f: f - r, lambda r, f: -f),
     "Hinge": (lambda r, f: np.maximum(0, 1 - r) + np.maximum(0, 1 + f), lambda r, f: -f),
     "Relativistic": (lambda r, f: -log_sigmoid(r - f), lambda r, f: -log_sigmoid(f - r)),
+    "RelativisticAverage": (
+        lambda r, f: (bce(r - f.mean(), 1) + bce(f - r.mean(), 0)) / 2,
+        lambda r, f: (bce(r - f.mean(), 0) + bce(f - r.mean(), 1)) / 2,
+    ),
 }
 
 

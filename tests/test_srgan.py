@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from keras import ops
 from PIL import Image
 
-from ganzoo import SRGAN, bicubic, cli, content, from_preset
+from ganzoo import ESRGAN, SRGAN, bicubic, cli, content, from_preset, runs
 
 
 @pytest.fixture(scope="module")
@@ -275,3 +275,16 @@ def test_the_command_line_enlarges_files_of_every_kind(enlarger, colours, tmp_pa
     again = run(tmp_path / "preset", tmp_path / "photos" / "rgb.png", "--out", tmp_path / "big.png")
     assert again.exit_code == 2 and "--force" in again.output
     assert "no such file" in run(tmp_path / "preset", tmp_path / "none.png").output
+
+
+def test_a_run_reads_photographs_as_random_windows(colours, tmp_path):
+    whole = {"image_shape": None, "labels": False}
+    assert runs.windows(SRGAN, "fashion_mnist_10k", {}) == {**whole, "crop": (24, 24)}
+    for number, size in enumerate(((200, 120), (100, 300))):
+        Image.fromarray(np.resize(colours, (*size, 3))).save(tmp_path / f"{number}.png")
+    assert runs.windows(SRGAN, tmp_path, {}) == {**whole, "crop": (96, 96)}
+    assert runs.windows(ESRGAN, tmp_path, {}) == {**whole, "crop": (128, 128)}
+    asked = {"image_shape": (32, 48, 3)}
+    assert runs.windows(SRGAN, tmp_path, asked) == {**whole, "crop": (32, 48)}
+    pairs = (colours[:, ::2, ::2], colours)
+    assert runs.windows(SRGAN, pairs, {}) == whole

@@ -183,6 +183,10 @@ class PixelUnshuffle(keras.layers.Layer):
 
     def call(self, inputs):
         r, (_, height, width, channels) = self.factor, ops.shape(inputs)
+        if any(side is not None and side % r for side in inputs.shape[1:3]):
+            raise ValueError(
+                f"PixelUnshuffle({r}) wants sides that are multiples of {r}, got {height}x{width}."
+            )
         x = ops.reshape(inputs, (-1, height // r, r, width // r, r, channels))
         x = ops.transpose(x, (0, 1, 3, 5, 2, 4))  # (N, H, W, C, y, x)
         return ops.reshape(x, (-1, height // r, width // r, channels * r**2))
