@@ -58,6 +58,8 @@ def quietly():
         os.dup2(nowhere.fileno(), 2)
     try:
         yield
+        if "tensorflow" in sys.modules:  # looks for devices at first use, and speaks again
+            sys.modules["tensorflow"].config.list_logical_devices()
     finally:
         os.dup2(stderr, 2)
         os.close(stderr)
@@ -376,8 +378,8 @@ def inspect(spec, data_dir):
     "names",
     multiple=True,
     metavar="NAMES",
-    help="Of fid, kid, precision_recall, density_coverage, inception_score, label_fidelity; "
-    "with commas, or repeated [all but inception_score].",
+    help="Of fid, kid, precision_recall, density_coverage, inception_score, label_fidelity; for "
+    "models of pairs psnr, ssim, msssim; with commas, or repeated [what suits the model].",
 )
 @click.option(
     "-n", "--n", type=click.IntRange(min=1), help="Images of each set [all real ones, to 10,000]."

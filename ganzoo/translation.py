@@ -80,7 +80,7 @@ def as_uint8(images):
 
 
 def compiled(model):
-    """A function from uint8 batches to what the model makes of them, compiled once a size."""
-    return tf.function(
-        lambda batch: model(inputs.to_float(batch), training=False), reduce_retracing=True
-    )
+    """A function from uint8 batches to what the model makes of them in inference, compiled once a
+    size, or once for all after two."""
+    # a `training=False` would reach layers for which it is settled already, such as noisy ones
+    return tf.function(lambda batch: model(inputs.to_float(batch)), reduce_retracing=True)

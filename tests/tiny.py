@@ -109,6 +109,7 @@ CONFIGS = {
         "blocks": 1,
         "patch": 16,
         "pool_size": 20,
+        "cycle_weight": 0.5,  # as above: the paper's 10 magnifies rounding at every step
     },
 }
 

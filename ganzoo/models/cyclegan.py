@@ -328,11 +328,7 @@ class CycleGAN(GAN):
         fixed = network.input_shape[1:3]
 
         def tile(size):
-            # in steps of 4, which the networks halve twice
-            return [
-                side or max(8, min(TILE, -(-s // 4) * 4))
-                for side, s in zip(fixed, size, strict=True)
-            ]
+            return [side or max(8, min(TILE, s)) for side, s in zip(fixed, size, strict=True)]
 
         return translation.run(
             self._translators[direction], images, self.image_shape[-1], tile, overlap

@@ -16,7 +16,6 @@ import math
 import random
 
 import keras
-import numpy as np
 import tensorflow as tf
 from keras import layers, ops
 
@@ -140,7 +139,8 @@ class Pix2Pix(GAN):
         norm: "batch" or "instance". Default "batch", as in the paper.
         patch: pixels of the patches that D judges: 1, 16, 34, 70, 142 or 286. Default: 70, or the
             largest that a smaller image holds.
-        dropout: share dropped in the inner layers of G in training: its noise. Default 0.5.
+        dropout: share dropped in the inner layers of G in training, from 64 pixels on: its noise.
+            Default 0.5.
         l1_weight: weight of the L1 distance to the target. Default 100.
         generator: a network of your own, sources to targets in [-1, 1].
         discriminator: a network of your own, `[source, target]` to one logit or one a patch.
@@ -306,7 +306,7 @@ class Pix2Pix(GAN):
             network = noisy(self.sampling_networks()[0]) if noise else self
             self._translators[noise] = translation.compiled(network)
         states = self._seeds() if noise else []
-        before = [np.array(state) for state in states]
+        before = [state.numpy() for state in states]
         for i, state in enumerate(states):
             state.assign([random.randrange(2**31) if seed is None else seed, i])
         try:
