@@ -148,9 +148,9 @@ def load(path=None):
 
     Args:
         path: `pt_inception-2015-12-05-6726825d.pth` or `classify_image_graph_def.pb`; known by
-            their hash, not by their names. None: the file that the environment variable GANZOO_INCEPTION names; one of
-            these names in the folder `ganzoo` of Keras's home (`~/.keras/ganzoo`); or else the
-            first is downloaded there (96 MB).
+            their hash, not by their names. None: the file that the environment variable
+            GANZOO_INCEPTION names; one of these names in the folder `ganzoo` of Keras's home
+            (`~/.keras/ganzoo`); or else the first is downloaded there (96 MB).
 
     Raises:
         FileNotFoundError: no such file, and no network.
