@@ -168,7 +168,8 @@ def load(path=None):
 
 
 def home():
-    return pathlib.Path(keras.config.keras_home()) / "ganzoo"
+    keras_home = os.environ.get("KERAS_HOME") or pathlib.Path.home() / ".keras"
+    return pathlib.Path(keras_home) / "ganzoo"
 
 
 def found():

@@ -7,8 +7,8 @@ import itertools
 
 import numpy as np
 
-# rows of a block: with 10,000 columns of float64 a block takes 80 MB
-BLOCK = 1024
+# rows of a block: with 10,000 columns of float64 a block takes 40 MB
+BLOCK = 512
 
 
 class Moments:
@@ -84,14 +84,17 @@ def _kernel_sums(x, y):
     with all rows of x."""
     rows, columns = [], 0.0
     for i in range(0, len(x), BLOCK):
-        kernel = (x[i : i + BLOCK] @ y.T / x.shape[1] + 1) ** 3
+        kernel = x[i : i + BLOCK] @ y.T
+        kernel /= x.shape[1]
+        kernel += 1
+        kernel **= 3
         rows.append(kernel.sum(axis=1))
         columns = columns + kernel.sum(axis=0)
     return np.concatenate(rows), columns
 
 
 def _kernel_diagonal(x):
-    return ((x * x).sum(axis=1) / x.shape[1] + 1) ** 3
+    return (np.einsum("nd,nd->n", x, x) / x.shape[1] + 1) ** 3
 
 
 def manifold_scores(real, fake, k):
@@ -107,10 +110,11 @@ def manifold_scores(real, fake, k):
     Returns:
         dict of the four, floats.
     """
-    real, fake = np.asarray(real, "float64"), np.asarray(fake, "float64")
+    real, fake = np.array(real, "float64"), np.array(fake, "float64")
     # about the same origin, or the digits of small distances drown in large norms
     origin = real.mean(axis=0)
-    real, fake = real - origin, fake - origin
+    real -= origin
+    fake -= origin
     real_radii, fake_radii = _neighbour_distances(real, k), _neighbour_distances(fake, k)
     nearest = np.full(len(real), np.inf)
     recalled = np.zeros(len(real), bool)
@@ -131,8 +135,11 @@ def manifold_scores(real, fake, k):
 
 def squared_distances(x, y):
     """Squared Euclidean distances `(N, M)` of the rows of x `(N, D)` and y `(M, D)`."""
-    squares = (x * x).sum(axis=1)[:, None] + (y * y).sum(axis=1)
-    return np.maximum(squares - 2 * x @ y.T, 0, out=squares)
+    distances = x @ y.T
+    distances *= -2
+    distances += np.einsum("nd,nd->n", x, x)[:, None]
+    distances += np.einsum("md,md->m", y, y)
+    return np.maximum(distances, 0, out=distances)
 
 
 def _neighbour_distances(rows, k):
@@ -142,7 +149,8 @@ def _neighbour_distances(rows, k):
         distances = squared_distances(rows[i : i + BLOCK], rows)
         own = np.arange(len(distances))
         distances[own, i + own] = 0  # rounding may put another row nearer than the row itself
-        radii.append(np.partition(distances, k, axis=1)[:, k].copy())
+        distances.partition(k, axis=1)
+        radii.append(distances[:, k].copy())
     return np.concatenate(radii)
 
 

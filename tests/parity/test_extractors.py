@@ -93,12 +93,17 @@ def test_graph_names_are_those_of_the_published_graph():
 
 def test_without_file_and_network_one_line_says_how_to_get_it(tmp_path, monkeypatch):
     monkeypatch.delenv(inception.VARIABLE, raising=False)
-    monkeypatch.setattr(inception, "home", lambda: tmp_path / "ganzoo")
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     monkeypatch.setattr(inception, "URL", "http://127.0.0.1:9/")  # where nothing listens
     with pytest.raises(FileNotFoundError, match=r"cannot be downloaded. Get http") as error:
         metrics.FID()
     line = str(error.value)
     assert "\n" not in line and "GANZOO_INCEPTION" in line and "fashion, lite0, mnist" in line
+    assert str(tmp_path / "ganzoo") in line
+    (tmp_path / "ganzoo").mkdir(exist_ok=True)
+    (tmp_path / "ganzoo" / "classify_image_graph_def.pb").write_bytes(b"half a file")
+    with pytest.raises(ValueError, match=r"classify_image_graph_def.pb has sha256"):
+        metrics.FID()
     monkeypatch.setenv(inception.VARIABLE, str(tmp_path / "elsewhere.pth"))
     with pytest.raises(FileNotFoundError, match=r"no weight file .*elsewhere.pth. Get http"):
         metrics.load_extractor("inception_2015")
