@@ -207,7 +207,7 @@ def main():
             runs.start(ganzoo.TextGAN, given.data, given.out, epochs, options)
     gan = ganzoo.from_preset(preset)
     found, grid, rows = score(gan, given.data, given.judge_epochs, given.each)
-    found["recipe"] = json.loads((preset / "metadata.json").read_text())["recipe"]
+    found["epochs"] = json.loads((preset / "metadata.json").read_text())["recipe"]["epochs"]
     print(json.dumps(found, indent=1))
     print("rows of the picture, a real image first:", "; ".join(rows))
     name = RESULTS / f"text_{given.data.stem}"

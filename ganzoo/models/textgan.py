@@ -69,8 +69,8 @@ def image_encoder_network(image_shape, width, filters):
 
 def on_sphere(x, width):
     """A dense layer to `width` numbers that are of the order of 1, whatever came."""
-    x = layers.Dense(width, dtype="float32")(x)
-    return layers.Rescaling(width**0.5, dtype="float32")(layers.UnitNormalization()(x))
+    x = layers.UnitNormalization(dtype="float32")(layers.Dense(width, dtype="float32")(x))
+    return layers.Rescaling(width**0.5, dtype="float32")(x)
 
 
 def features(x, image_shape, filters):
@@ -251,7 +251,7 @@ class TextGAN(GAN):
         condition_dim: how many numbers G is told of the text. Default 128.
         divergence_weight: of the augmentation's divergence in G's loss. Default 2.
         interpolation_weight: in G's loss, of fakes from texts half way between two; 0 for none,
-            which is a third faster. Default 1.
+            which makes a step much shorter. Default 1.
         match_weight: of the matching loss. Default 1.
         stages: 2 for a second generator that doubles the image of the first, with a discriminator
             of its own. Default 1.
