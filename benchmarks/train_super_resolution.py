@@ -15,6 +15,7 @@ import json
 import pathlib
 
 import keras
+import matplotlib.cbook
 import numpy as np
 from PIL import Image
 from scipy import ndimage
@@ -101,6 +102,14 @@ def training_set(path, folder, options):
     )
 
 
+def free_photo(side):
+    """Eight windows `(8, side, side, 3)` of a photograph that may be passed on, for the picture of
+    the preset: Grace Hopper, U.S. Navy, public domain, which comes with Matplotlib."""
+    photo = np.asarray(Image.open(matplotlib.cbook.get_sample_data("grace_hopper.jpg")))
+    corners = [(top, left) for top in (60, 130, 300, 420) for left in (180, 270)]
+    return np.stack([photo[top : top + side, left : left + side] for top, left in corners])
+
+
 def model(options):
     """The network and the learning rates of both stages."""
     gan = ganzoo.SRGAN(
@@ -176,7 +185,7 @@ def main():
         train(gan, batches, options.out, steps)
         if stage not in found:
             found[stage] = table(options.photos, gan.upscale)
-            gan.save_to_preset(options.out / stage, examples=next(iter(batches)).numpy()[:8])
+            gan.save_to_preset(options.out / stage, examples=free_photo(options.crop))
             pictures(options.photos, options.out / f"pictures_{stage}", gan.upscale)
             record.write_text(json.dumps(found, indent=1))
         print(stage, json.dumps(found[stage]))
