@@ -266,3 +266,7 @@ def test_evaluate_refuses_before_the_first_step(garments, fashion):
         with pytest.raises(ValueError, match=message):
             gan.fit(images[:32], labels[:32], batch_size=32, verbose=0, callbacks=[callback])
     assert int(gan.d_optimizer.iterations) == 0
+    callback = callbacks.Evaluate(metrics.FID(fashion), images)
+    callback.set_model(tiny.make(ganzoo.Pix2Pix))
+    with pytest.raises(TypeError, match="Pix2Pix starts from images: give metrics to `compile`"):
+        callback.on_train_begin()

@@ -37,7 +37,7 @@ class Evaluate(keras.callbacks.Callback):
     Raises:
         ValueError: `every` or `n` below 1, a metric of pairs, images or labels that do not fit the
             model; before the first step. Fewer images than a metric needs; then, too.
-        TypeError: a model without `generate`; before the first step.
+        TypeError: a model that makes no images from latents; before the first step.
         OSError: as for `ImageGrid`.
     """
 
@@ -54,6 +54,11 @@ class Evaluate(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         check_generates(self)
+        if getattr(self.model, "makes_with", "generate") != "generate":
+            raise TypeError(
+                f"Evaluate scores images from latents, and {name_of(self.model)} starts from "
+                "images: give metrics to `compile`, and validation_data to `fit`."
+            )
         if self.path is not None:
             check_file(self.path)
         real, labels = collected(self.data)
@@ -76,7 +81,7 @@ class Evaluate(keras.callbacks.Callback):
             return
         n, labels = self.n or len(self._real), self._real.labels
         labels = None if labels is None else np.resize(labels, n)
-        averaged = getattr(self.model, "ema_generator", None) is not None
+        averaged = getattr(self.model, "ema_decay", None) is not None
         made = scores.score(
             self.metrics,
             self._real,
