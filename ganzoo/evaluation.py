@@ -103,7 +103,7 @@ def evaluate(
     Raises:
         ValueError: an unknown metric, preset or data set, too few images.
     """
-    folder, _ = locate(name_or_dir)
+    folder, file = locate(name_or_dir)
     metadata = json.loads((folder / "metadata.json").read_text())
     spec = (metadata.get("data") or "fashion_mnist_10k") if data is None else data
     model = presets.load(folder)
@@ -135,7 +135,7 @@ def evaluate(
         count,
         data=str(spec) if isinstance(spec, str | pathlib.Path) else "arrays",
         split=split,
-        model=metadata.get("name") or folder.name,
+        model=file.parent.resolve().name,
         weights="average" if model.ema_decay is not None else "raw",
         seed=seed if model.makes_with == "generate" else None,
     )

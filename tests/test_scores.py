@@ -39,7 +39,7 @@ def evaluated(run):
     return results, scores.read(run / "scores.jsonl")
 
 
-def test_evaluate_prints_and_appends_what_compare_needs(evaluated):
+def test_evaluate_prints_and_appends_what_compare_needs(run, evaluated):
     results, records = evaluated
     assert len(records) == 14 and results[0].stdout == results[1].stdout
     assert records[:7] == records[7:]  # to the last digit
@@ -53,7 +53,7 @@ def test_evaluate_prints_and_appends_what_compare_needs(evaluated):
     kid = records[1]
     assert line.startswith(f"KD-fashion {kid.value:.5g} [{kid.interval[0]:.4g}, ")
     for part in (
-        f"floor {kid.floor:.5g} | 120 fakes of preset (average, seed 3)",
+        f"floor {kid.floor:.5g} | 120 fakes of {run.name} (average, seed 3)",
         "against 120 of fashion_mnist_10k test | fashion",
         kid.extractor_sha256[:8],
         "resizing none",
