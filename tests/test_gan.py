@@ -48,7 +48,7 @@ def test_loading_is_silent_and_complete(tiny_images, tmp_path):
         loaded = keras.saving.load_model(tmp_path / "x.keras")
     assert isinstance(loaded.g_optimizer, keras.optimizers.RMSprop)
     assert float(loaded.g_optimizer.learning_rate) == pytest.approx(1e-5)
-    assert loaded.loss.get_config() == {"a": -1, "b": 1, "c": 0}
+    assert loaded.loss.get_config() == {"a": -1, "b": 1, "c": 0, "factor": 0.5}
     assert (loaded.d_steps, loaded.g_steps) == (2, 3)
     assert tiny.same(tiny.state(gan), tiny.state(loaded))
     assert "mse" in loaded.evaluate(tiny_images[:32], verbose=0, return_dict=True)

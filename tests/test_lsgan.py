@@ -91,7 +91,8 @@ def test_targets_are_of_the_model_or_of_the_loss(tiny_images, tmp_path):
     assert vars(model.loss) == {"a": -2, "b": 3, "c": 1, "factor": 0.5}
     model.save(tmp_path / "model.keras")
     loaded = tf.keras.models.load_model(tmp_path / "model.keras")
-    assert vars(loaded.loss) == {"a": -2, "b": 3, "c": 1, "factor": 0.5} and (loaded.a, loaded.c) == (-1, 0)
+    assert vars(loaded.loss) == {"a": -2, "b": 3, "c": 1, "factor": 0.5}
+    assert (loaded.a, loaded.c) == (-1, 0)
 
 
 def test_the_default_networks_are_the_course_notes():
