@@ -22,7 +22,8 @@ class Content:
     Args:
         kind: what is compared:
 
-            * "lite0": five stages of EfficientNet-Lite0, which comes with the package;
+            * "lite0": four stages of EfficientNet-Lite0, which comes with the package, and the
+              pixels, because those stages hardly see when all colours fade;
             * "vgg19": VGG19's last convolution, as the papers do. `keras.applications` downloads
               80 MB of weights the first time;
             * "pixels": the images themselves;
@@ -36,7 +37,7 @@ class Content:
     """
 
     def __init__(self, kind, power, activated):
-        self.power = power
+        self.power, self.pixels = power, kind in ("lite0", "pixels")
         if isinstance(kind, keras.Model):
             self.network = kind
         elif kind == "lite0":
@@ -56,12 +57,13 @@ class Content:
         )
 
     def features(self, images):
-        """A list of float32 feature maps; of grey images as of grey RGB ones, of RGBA's colours."""
+        """A list of float32 maps; the network sees grey images as grey RGB, and of RGBA the
+        colours."""
+        maps = [images] if self.pixels else []
         if self.network is not None:
             images = ops.repeat(images, 3, -1) if images.shape[-1] == 1 else images[..., :3]
-            images = self.network(images, training=False)
-        images = images if isinstance(images, list | tuple) else [images]
-        return [ops.cast(image, "float32") for image in images]
+            maps += keras.tree.flatten(self.network(images, training=False))
+        return [ops.cast(each, "float32") for each in maps]
 
 
 def check(kind):

@@ -372,6 +372,18 @@ def test_pixel_shuffle_has_pytorchs_channel_order():
         layers.PixelShuffle(3)(x)
 
 
+def test_equal_pixels_start_as_nearest_neighbours():
+    start = layers.EqualPixels(3)
+    layer = keras.layers.Conv2D(18, 3, padding="same", kernel_initializer=start)
+    x = normal(1, 4, 5, 2)
+    made = np.asarray(layers.PixelShuffle(3)(layer(x)))
+    np.testing.assert_array_equal(made, made[:, ::3, ::3].repeat(3, 1).repeat(3, 2))
+    assert np.unique(layer.kernel).size == 3 * 3 * 2 * 2
+    assert np.abs(layer.kernel).max() <= np.sqrt(6 / (9 * 2 + 9 * 2))  # Glorot's, of 2 channels
+    again = keras.initializers.deserialize(keras.initializers.serialize(start))
+    assert again.factor == 3
+
+
 def test_pixel_unshuffle_undoes_it_at_any_size():
     images = keras.Input((None, None, 3))
     folded = layers.PixelUnshuffle(2)(images)

@@ -6,7 +6,13 @@ from ganzoo.layers.minibatch import MinibatchStddev
 from ganzoo.layers.norm import ConditionalBatchNormalization, InstanceNormalization
 from ganzoo.layers.padding import CropLike, ReflectionPadding2D
 from ganzoo.layers.pool import ImagePool
-from ganzoo.layers.resample import FIRDownsample, FIRUpsample, PixelShuffle, PixelUnshuffle
+from ganzoo.layers.resample import (
+    EqualPixels,
+    FIRDownsample,
+    FIRUpsample,
+    PixelShuffle,
+    PixelUnshuffle,
+)
 from ganzoo.layers.spectral import SpectralNormalization
 from ganzoo.layers.text import ConditioningAugmentation
 
@@ -14,6 +20,7 @@ __all__ = [
     "ConditionalBatchNormalization",
     "ConditioningAugmentation",
     "CropLike",
+    "EqualPixels",
     "FIRDownsample",
     "FIRUpsample",
     "GroupedConv2D",

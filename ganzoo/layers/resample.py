@@ -168,6 +168,30 @@ class PixelShuffle(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("ganzoo")
+class EqualPixels(keras.initializers.Initializer):
+    """The start of a convolution before `PixelShuffle`, by which the r r pixels that it makes of
+    one are equal; otherwise a chequered pattern has to be unlearned first.
+
+    Aitken et al. 2017, https://arxiv.org/abs/1707.02937, section 3. One of the equal kernels is
+    drawn from Glorot's uniform distribution.
+
+    Args:
+        factor: r.
+    """
+
+    def __init__(self, factor):
+        self.factor = factor
+
+    def __call__(self, shape, dtype=None):
+        copies = self.factor**2
+        kernel = keras.initializers.GlorotUniform()((*shape[:-1], shape[-1] // copies), dtype)
+        return ops.repeat(kernel, copies, axis=-1)  # the channels of one pixel stand together
+
+    def get_config(self):
+        return {"factor": self.factor}
+
+
+@keras.saving.register_keras_serializable("ganzoo")
 class PixelUnshuffle(keras.layers.Layer):
     """Turns space into channels, the inverse of `PixelShuffle`: `(N, r H, r W, C)` to
     `(N, H, W, C r r)`.

@@ -11,8 +11,8 @@ Real-ESRGAN), the VGG-style discriminator, and the U-Net with spectral normalisa
 images in [0, 1], as published checkpoints do. Differences:
 
 * D sees images in [-1, 1], as everywhere in ganzoo, and not in [0, 1];
-* the content network is EfficientNet-Lite0, which needs no download, unless `content="vgg19"` asks
-  for the paper's; see `ganzoo.content`;
+* the content network is EfficientNet-Lite0, beside the pixels, which needs no download, unless
+  `content="vgg19"` asks for the paper's; see `ganzoo.content`;
 * the learning rate is 1e-4 all the time; the authors halve it four times. Adam's epsilon is 1e-7;
 * the running variance is the biased one (Keras's).
 

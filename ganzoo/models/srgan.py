@@ -10,8 +10,9 @@ one slope a layer and pixel shuffling; a discriminator of eight convolutions and
 The generator takes and makes images in [0, 1], as published checkpoints do. `fit`, `predict` and D
 see [-1, 1] as everywhere in ganzoo, which is the paper's range of the large images. Differences:
 
-* the content network is EfficientNet-Lite0, which needs no download, unless `content="vgg19"` asks
-  for the paper's; see `ganzoo.content`;
+* the content network is EfficientNet-Lite0, beside the pixels, which needs no download, unless
+  `content="vgg19"` asks for the paper's; see `ganzoo.content`;
+* a convolution before pixel shuffling starts with equal pixels, see `ganzoo.layers.EqualPixels`;
 * the learning rate is 1e-4 all the time; the paper lowers it to 1e-5 for the second half of the
   adversarial stage. Adam's epsilon is 1e-7;
 * the running variance is the biased one (Keras's).
@@ -27,7 +28,7 @@ from keras import layers, ops
 
 from ganzoo import content as contents
 from ganzoo import losses
-from ganzoo.layers import PixelShuffle
+from ganzoo.layers import EqualPixels, PixelShuffle
 from ganzoo.super_resolution import SuperResolution, check_networks
 
 SCALES = (2, 3, 4, 8)
@@ -66,7 +67,8 @@ def generator_network(channels, scale, filters, blocks):
     x = convolution(filters, 3, "trunk_conv", use_bias=False)(x)
     x = layers.Add(name="trunk_sum")([first, batch_norm("trunk_norm")(x)])
     for i, factor in enumerate([3] if scale == 3 else [2] * (scale.bit_length() - 1)):
-        x = convolution(filters * factor**2, 3, f"up{i}_conv")(x)
+        start = EqualPixels(factor)
+        x = convolution(filters * factor**2, 3, f"up{i}_conv", kernel_initializer=start)(x)
         x = prelu(f"up{i}_prelu")(PixelShuffle(factor, name=f"up{i}_shuffle")(x))
     # in bfloat16 the last layer would round to half a grey level
     x = convolution(channels, 9, "to_image", dtype="float32")(x)
