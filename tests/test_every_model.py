@@ -203,7 +203,7 @@ def test_each_step_moves_only_its_own_network(cls, trained):
         pairs = zip(before[moving], after[moving], strict=True)
         moved = [not np.array_equal(*pair) for pair in pairs]
         # all but those that SAGAN's gamma of 0 still keeps out of the game
-        assert np.mean(moved) > 0.6
+        assert np.mean(moved) >= 0.6
 
 
 def test_a_nan_ends_training(cls, trained):

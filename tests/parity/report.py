@@ -1,7 +1,7 @@
 """Prints how far each family is from its reference: `python tests/parity/report.py`."""
 
-import test_cyclegan
-import test_pix2pix
+import test_cyclegan_official
+import test_pix2pix_official
 import test_r3gan
 import test_sagan
 import test_sngan
@@ -20,12 +20,16 @@ def table():
         yield f"{family}, {source}", test_super_resolution.family_errors(family.lower()), {}
     yield "VGG19 features, torchvision", test_super_resolution.content_errors(), {}
     for file, module, names in (
-        ("pix2pix", test_pix2pix, ("unet128", "patchgan70_bn_ndf8_in6", "pixel_bn_ndf8_in6")),
-        ("cyclegan", test_cyclegan, ("resnet9_in_ngf4", "resnet6_bn_ngf4")),
+        (
+            "pix2pix",
+            test_pix2pix_official,
+            ("unet128", "patchgan70_bn_ndf8_in6", "pixel_bn_ndf8_in6"),
+        ),
+        ("cyclegan", test_cyclegan_official, ("resnet9_in_ngf4", "resnet6_bn_ngf4")),
     ):
         for name in names:
             network, kind = module.case(name)
-            outputs, gradient = test_pix2pix.errors(network, file, name, kind)
+            outputs, gradient = test_pix2pix_official.errors(network, file, name, kind)
             yield f"{name}, junyanz", outputs, {"gradient of the input": gradient}
 
 

@@ -5,7 +5,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from test_pix2pix import errors
+from test_pix2pix_official import errors
 
 from ganzoo import importers, losses, penalties
 from ganzoo.layers import ImagePool, InstanceNormalization
