@@ -298,11 +298,11 @@ class GAN(keras.Model):
         Args:
             decay: share kept; None for `ema_decay`.
         """
-        if self.ema_decay is None:
-            return
         decay = self.ema_decay if decay is None else decay
         for name in self.averaged:
             average, network = getattr(self, f"ema_{name}"), getattr(self, name)
+            if average is None:
+                continue
             for slow, fast in zip(average.weights, network.weights, strict=True):
                 slow.assign(slow * decay + fast * (1 - decay) if fast.trainable else fast)
 
