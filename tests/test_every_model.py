@@ -54,7 +54,8 @@ def with_stock_callbacks(model, data, folder):
     """Two epochs with validation, a schedule, TensorBoard and the best weights; the history."""
     x, y = data
     callbacks = [
-        keras.callbacks.LearningRateScheduler(lambda epoch: 1e-3 / (epoch + 1)),
+        # small beside WGAN's limit of 0.01, to which larger steps would press whole layers
+        keras.callbacks.LearningRateScheduler(lambda epoch: 1e-4 / (epoch + 1)),
         keras.callbacks.TensorBoard(folder / "logs", write_steps_per_second=True),
         keras.callbacks.ModelCheckpoint(
             folder / "best.weights.h5",
@@ -129,7 +130,7 @@ def test_trains_under_stock_callbacks(cls, trained):
     assert int(model.d_optimizer.iterations) == rounds * model.d_steps
     for player in cls.players:
         rate = float(getattr(model, f"{player}_optimizer").learning_rate)
-        assert rate == pytest.approx(5e-4, rel=1e-6)
+        assert rate == pytest.approx(5e-5, rel=1e-6)
     model.load_weights(trained.folder / "best.weights.h5")
 
 
@@ -195,7 +196,7 @@ def test_each_step_moves_only_its_own_network(cls, trained):
     model = trained.model
     for still, moving in (("g", "d"), ("d", "g")):
         getattr(model, f"{still}_optimizer").learning_rate = 0.0
-        getattr(model, f"{moving}_optimizer").learning_rate = 0.01
+        getattr(model, f"{moving}_optimizer").learning_rate = 1e-4
         before = {p: [w.numpy() for w in model.weights_of(p)] for p in (still, moving)}
         fit(model, trained.data)
         after = {p: [w.numpy() for w in model.weights_of(p)] for p in (still, moving)}
@@ -203,7 +204,7 @@ def test_each_step_moves_only_its_own_network(cls, trained):
         pairs = zip(before[moving], after[moving], strict=True)
         moved = [not np.array_equal(*pair) for pair in pairs]
         # all but those that SAGAN's gamma of 0 still keeps out of the game
-        assert np.mean(moved) >= 0.6
+        assert np.mean(moved) > 0.6
 
 
 def test_a_nan_ends_training(cls, trained):
@@ -222,10 +223,7 @@ def test_two_devices_train_as_one(cls, tiny_images, still_noise, two_devices):
         with strategy.scope() if strategy else tf.device("/cpu:0"):
             model = tiny.make(cls)
             model.compile(**sgd(), **few(cls))
-        # through CycleGAN's chain of instance normalisations a weight changed by 1e-7 has moved
-        # others by 1e-5 after two epochs, on one device as on two
-        epochs = 1 if cls is ganzoo.CycleGAN else 2
-        histories.append(fit(model, data, epochs=epochs, shuffle=False))
+        histories.append(fit(model, data, epochs=2, shuffle=False))
         models.append(model)
     for one, two in zip(*(m.trainable_variables for m in models), strict=True):
         np.testing.assert_allclose(one, two, atol=1e-5, err_msg=one.path)
