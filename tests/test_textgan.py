@@ -331,6 +331,18 @@ def test_bad_captions_end_before_the_first_step(tiny_images, captions, message):
     assert "\n" not in str(error.value)
 
 
+def test_an_endless_set_is_not_read_to_its_end(tiny_images):
+    """Without a vocabulary `fit` reads all captions first, which here would never end."""
+    captions = np.array(["red heart", "blue heart"] * 8)
+    endless = tf.data.Dataset.from_tensor_slices((tiny_images[:16], captions)).batch(8).repeat()
+    model = tiny.make(ganzoo.TextGAN)
+    with pytest.raises(ValueError, match="without an end.*adapt"):
+        model.fit(endless, steps_per_epoch=1, verbose=0)
+    model.adapt(captions)
+    history = model.fit(endless, steps_per_epoch=1, verbose=0).history
+    assert np.isfinite(history["loss"]).all()
+
+
 def test_bad_arguments(trained):
     for wrong, message in (
         ({"stages": 3}, "stages=3: want 1 or 2"),

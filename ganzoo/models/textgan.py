@@ -721,6 +721,11 @@ def split_pair(x, y):
 def all_captions(data):
     """The captions of a data set of (images, captions), from one pass over it."""
     if isinstance(data, tf.data.Dataset):
+        if data.cardinality() == tf.data.INFINITE_CARDINALITY:
+            raise ValueError(
+                "captions of a data set without an end cannot all be read for their words: call "
+                "adapt(captions) first."
+            )
         order = order_of(data)
         epoch = order and order.epoch
         found = [y for _, y in data.map(lambda *b: b[:2])] if len(data.element_spec) > 1 else []
