@@ -336,7 +336,7 @@ def test_an_endless_set_is_not_read_to_its_end(tiny_images):
     captions = np.array(["red heart", "blue heart"] * 8)
     endless = tf.data.Dataset.from_tensor_slices((tiny_images[:16], captions)).batch(8).repeat()
     model = tiny.make(ganzoo.TextGAN)
-    with pytest.raises(ValueError, match="without an end.*adapt"):
+    with pytest.raises(ValueError, match=r"without an end.*adapt"):
         model.fit(endless, steps_per_epoch=1, verbose=0)
     model.adapt(captions)
     history = model.fit(endless, steps_per_epoch=1, verbose=0).history
