@@ -136,7 +136,7 @@ def evaluate(
         data=str(spec) if isinstance(spec, str | pathlib.Path) else "arrays",
         split=split,
         model=file.parent.resolve().name,
-        weights="average" if model.ema_decay is not None else "raw",
+        weights="average" if model.has_average else "raw",
         seed=seed if model.makes_with == "generate" else None,
     )
 

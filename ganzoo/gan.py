@@ -292,6 +292,12 @@ class GAN(keras.Model):
             norm, weight = ops.where(finite, norm, 0.0), ops.cast(finite, "float32")
         self._reports.add(f"{player}_gradient", norm, weight)
 
+    @property
+    def has_average(self):
+        """Whether images come from an average. A family may keep one without `ema_decay`, whose
+        decay it reckons by images."""
+        return any(getattr(self, f"ema_{name}") is not None for name in self.averaged)
+
     def average(self, decay=None):
         """Moves the averages towards their networks; what is not trained is copied.
 

@@ -103,7 +103,7 @@ def _write(model, folder, name, examples, metadata):
         "class": type(model).__name__,
         "image_shape": list(model.image_shape),
         "parameters": int(network.count_params()),
-        "averaged": model.ema_decay is not None,
+        "averaged": model.has_average,
         **metadata,
         "sha256": _sha256(folder / WEIGHTS),
         "versions": {

@@ -148,6 +148,9 @@ def test_draws_the_same_from_a_seed_wherever_it_lives(cls, trained, tmp_path):
     assert np.array_equal(made, tiny.draw(model, data, 21, batch_size=3)[:5])
     assert not np.array_equal(made, tiny.draw(model, data, 5, seed=2))
     model.save_to_preset(tmp_path / "preset")
+    card = json.loads((tmp_path / "preset" / "metadata.json").read_text())
+    kept = [v for name in cls.averaged if (v := getattr(model, f"ema_{name}")) is not None]
+    assert card["averaged"] == model.has_average == bool(kept)
     loaded = keras.saving.load_model(trained.folder / "model.keras")
     for other in (loaded, cls.from_preset(tmp_path / "preset")):
         assert np.array_equal(made, tiny.draw(other, data, 5))

@@ -81,7 +81,7 @@ class Evaluate(keras.callbacks.Callback):
             return
         n, labels = self.n or len(self._real), self._real.labels
         labels = None if labels is None else np.resize(labels, n)
-        averaged = getattr(self.model, "ema_decay", None) is not None
+        averaged = getattr(self.model, "has_average", False)
         made = scores.score(
             self.metrics,
             self._real,

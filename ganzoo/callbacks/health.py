@@ -130,7 +130,7 @@ def advice(state, model):
     fewer = [f"{n}=1" for n in ("d_steps", "g_steps") if getattr(model, n) > 1]
     labels = ["label_smoothing=0.1", "label_noise=0.05"] if model.loss.labelled else []
     augment = [] if model.augment is not None else ["augment=ganzoo.augment.DiffAugment()"]
-    averaged = [] if model.ema_decay is not None else ["ema_decay=0.999"]
+    averaged = [] if model.has_average else ["ema_decay=0.999"]
     if state == "D too strong":
         slower = [n for n in fewer if n == "d_steps=1"] or [f"g_steps={model.g_steps + 1}"]
         smaller = "a smaller discriminator, or a smaller generator, which learns faster"
