@@ -2,14 +2,16 @@
 
     python benchmarks/throughput.py [NAME ...]
 
-28x28 grey real images, batches of 128, the defaults of each family. Three figures a family, all of
-one run: images/s of the compiled step alone, FLOP/s of that step as a share of the highest rate
-this machine reaches on one convolution, and `fit`'s overhead: an epoch with the pipeline, the
-average, Keras's own loop and the callbacks of a `ganzoo train` run, over the same number of bare
-steps, taken in turns. Writes benchmarks/results/throughput.json and .md.
+28x28 grey real images, the networks and batches `ganzoo train` takes (DCGAN also at 128 images).
+Figures of one run: images/s of the compiled step alone, and FLOP/s of that step as a share of the
+highest rate this machine reaches on one convolution. For FCGAN, the worst case, and DCGAN also what
+`fit` costs: the median epoch of five with the pipeline, the average, Keras's own loop and the
+callbacks of a `ganzoo train` run, over bare steps of a model without an average. Writes
+benchmarks/results/throughput.json and .md.
 """
 
 import datetime
+import itertools
 import json
 import os
 import pathlib
@@ -23,11 +25,11 @@ import keras
 import tensorflow as tf
 
 import ganzoo
-from ganzoo import callbacks, data
+from ganzoo import data, runs
 
 RESULTS = pathlib.Path(__file__).parent / "results"
-BATCH = 128
 STEPS = 30
+EPOCHS = 5
 
 
 def machine():
@@ -52,7 +54,7 @@ def convolution_peak(dtype):
     """The highest FLOP/s of 3x3 convolutions of several widths, in this precision."""
     best = 0
     for width in (64, 128, 256):
-        x = tf.cast(tf.random.normal((BATCH, 28, 28, width)), dtype)
+        x = tf.cast(tf.random.normal((128, 28, 28, width)), dtype)
         kernel = tf.cast(tf.random.normal((3, 3, width, width)), dtype)
         run = tf.function(lambda x, kernel: tf.nn.conv2d(x, kernel, 1, "SAME"))
         run(x, kernel)
@@ -61,76 +63,89 @@ def convolution_peak(dtype):
             start = time.perf_counter()
             run(x, kernel)
             times.append(time.perf_counter() - start)
-        best = max(best, 2 * BATCH * 28 * 28 * 9 * width * width / min(times))
+        best = max(best, 2 * 128 * 28 * 28 * 9 * width * width / min(times))
     return best
 
 
-def watchers(folder, images):
+def watchers(model, folder, images):
     """The callbacks of a `ganzoo train` run."""
-    batch = next(iter(images))
-    return [
-        callbacks.ImageGrid(folder / "samples", tensorboard=folder / "logs"),
-        callbacks.CSVHistory(folder / "history.csv"),
-        callbacks.LossCurves(folder / "losses.png"),
-        keras.callbacks.TensorBoard(folder / "logs"),
-        callbacks.Verdicts(folder / "logs", tf.nest.map_structure(lambda part: part[:64], batch)),
-    ]
+    held = next(iter(images.unbatch().batch(64))).numpy()
+    checkpoint = runs.Checkpoint(folder / "checkpoint")
+    checkpoint.set_model(model)
+    return [*runs.watchers(model, folder, EPOCHS, held), checkpoint]
 
 
-def measure(cls, dtype, peak):
-    """One family's row."""
-    classes = {"num_classes": 10} if needs_classes(cls) else {}
-    model = cls(image_shape=(28, 28, 1), seed=0, dtype=dtype, **classes)
-    model.compile()
-    images = data.load(batch_size=BATCH, labels=bool(classes))
-    rounds = data.load(batch_size=BATCH * model.d_steps, labels=bool(classes))
-    steps = rounds.cardinality().numpy()
+class Clock(keras.callbacks.Callback):
+    """Seconds from the end of each epoch to the end of the next, after all other callbacks."""
+
+    def on_train_begin(self, logs=None):
+        self.ends = []
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.ends.append(time.perf_counter())
+
+
+def bare_seconds(model, rounds):
+    """Seconds of one compiled step: the median of pieces that take 20 seconds together."""
     step = model.make_train_function()
-
-    def bare():
-        iterator = iter(rounds.take(STEPS).cache().repeat(2))
-        for _ in range(min(STEPS, steps)):  # fills the cache, warms up
-            step(iterator)
-        start = time.perf_counter()
-        for _ in range(min(STEPS, steps)):
+    iterator = iter(rounds.take(STEPS).cache().repeat())
+    for _ in range(min(STEPS, rounds.cardinality().numpy())):  # fills the cache, warms up
+        step(iterator)
+    pieces, began = [], time.perf_counter()
+    while len(pieces) < 5 or time.perf_counter() - began < 20:
+        start, done = time.perf_counter(), 0
+        while not done or time.perf_counter() - start < 1:
             logs = step(iterator)
+            done += 1
         float(logs["loss"])
-        return (time.perf_counter() - start) / min(STEPS, steps)
+        pieces.append((time.perf_counter() - start) / done)
+    return statistics.median(pieces)
 
-    ratios, bares = [], []
+
+def fit_ratio(model, images, rounds):
+    """Seconds of a step in `fit` over those of a bare step of a model without an average.
+
+    Medians, since other programs on the machine may take a second here and there; the first epoch,
+    in which TensorBoard writes the graph, is left out.
+    """
+    plain = type(model).from_config({**model.get_config(), "ema_decay": None})
+    plain.compile()
+    before, clock = bare_seconds(plain, rounds), Clock()
     with tempfile.TemporaryDirectory() as folder:
-        folder = pathlib.Path(folder)
-        model.fit(images, epochs=1, verbose=0, callbacks=watchers(folder, images))
-        for turn in range(3):
-            bares.append(bare())
-            start = time.perf_counter()
-            model.fit(
-                images,
-                initial_epoch=turn + 1,
-                epochs=turn + 2,
-                verbose=0,
-                callbacks=watchers(folder, images),
-            )
-            ratios.append((time.perf_counter() - start) / steps / bares[-1])
+        listed = [*watchers(model, pathlib.Path(folder), images), clock]
+        model.fit(images, epochs=EPOCHS + 1, verbose=0, callbacks=listed)
+    epochs = [b - a for a, b in itertools.pairwise(clock.ends)]
+    after = bare_seconds(plain, rounds)
+    fit = statistics.median(epochs) / rounds.cardinality().numpy()
+    return fit / statistics.mean([before, after])
+
+
+def measure(cls, dtype, peak, batch):
+    """One family's row."""
+    classes = {"num_classes": 10} if cls.__name__ in ("CGAN", "ACGAN") else {}
+    options = {**cls.recipe.get("model", {}), **classes}
+    model = cls(image_shape=(28, 28, 1), seed=0, dtype=dtype, **options)
+    model.compile()
+    batch = batch or cls.recipe["batch_size"]
+    images = data.load(batch_size=batch, labels=bool(classes))
+    rounds = data.load(batch_size=batch * model.d_steps, labels=bool(classes))
+    seconds = bare_seconds(model, rounds)
     element = tf.nest.map_structure(
         lambda spec: tf.zeros(spec.shape, spec.dtype), rounds.element_spec
     )
     counted = flops(tf.function(model.train_step), element)
-    seconds = statistics.median(bares)
+    ratio = None
+    if cls in (ganzoo.FCGAN, ganzoo.DCGAN):
+        ratio = round(float(fit_ratio(model, images, rounds)), 3)
     return {
         "family": cls.__name__,
         "precision": dtype,
-        "images_per_second": round(BATCH * model.d_steps / seconds),
-        "gflop_per_image": round(counted / BATCH / model.d_steps / 1e9, 4),
+        "batch": batch,
+        "images_per_second": round(batch * model.d_steps / seconds),
+        "gflop_per_image": round(counted / batch / model.d_steps / 1e9, 4),
         "share_of_peak": round(counted / seconds / peak, 3),
-        "fit_over_bare_step": round(statistics.median(ratios), 3),
+        "fit_over_bare_step": ratio,
     }
-
-
-def needs_classes(cls):
-    import inspect
-
-    return "num_classes" in inspect.signature(cls).parameters and cls.__name__ in ("CGAN", "ACGAN")
 
 
 def main(names):
@@ -139,9 +154,11 @@ def main(names):
         peak = convolution_peak("bfloat16" if "bfloat16" in dtype else dtype)
         for cls in ganzoo.MODELS:
             wanted = not names or cls.__name__.lower() in names
-            if wanted and cls.data_form == "images":
-                rows.append({**measure(cls, dtype, peak), "peak_gflops": round(peak / 1e9)})
-                print(rows[-1], flush=True)
+            for batch in (None, 128) if cls is ganzoo.DCGAN else (None,):
+                if wanted and cls.data_form == "images":
+                    row = measure(cls, dtype, peak, batch)
+                    rows.append({**row, "peak_gflops": round(peak / 1e9)})
+                    print(rows[-1], flush=True)
     result = {
         "date": datetime.date.today().isoformat(),
         "machine": machine(),
@@ -153,11 +170,14 @@ def main(names):
     keys = list(rows[0])
     lines = [
         f"{result['date']}, {result['machine']}, keras {keras.__version__}, "
-        f"tensorflow {tf.__version__}; 28x28x1, batches of {BATCH}.",
+        f"tensorflow {tf.__version__}; 28x28x1.",
         "",
         f"| {' | '.join(key.replace('_', ' ') for key in keys)} |",
         f"|{'---|' * len(keys)}",
-        *(f"| {' | '.join(str(row[key]) for key in keys)} |" for row in rows),
+        *(
+            f"| {' | '.join('' if row[key] is None else str(row[key]) for key in keys)} |"
+            for row in rows
+        ),
     ]
     (RESULTS / "throughput.md").write_text("\n".join(lines) + "\n")
 

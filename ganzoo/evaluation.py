@@ -87,7 +87,8 @@ def evaluate(
 
     Args:
         name_or_dir: a preset's name or folder, or a run folder.
-        data: see `ganzoo.data.load`. None: what the preset was trained on.
+        data: see `ganzoo.data.load`. None: what the preset was trained on; of presets that ship
+            with the package, its reference: means and covariances, for the Frechet distance.
         split: None: "test" where there is one, else "train".
         names: of `METRICS` and, for models that make images from images, of `PAIRED`. None:
             `DEFAULT`, and "label_fidelity" where the extractor knows the model's classes.
@@ -108,17 +109,26 @@ def evaluate(
     spec = (metadata.get("data") or "fashion_mnist_10k") if data is None else data
     model = presets.load(folder)
     check_names(names or (), model)
+    reference = None
+    if data is None and "reference" in metadata:
+        file_of_it = presets.home() / "references" / f"{metadata['reference']}.npz"
+        reference = scores.Reference(file_of_it, model.num_classes)
+        spec, extractor = reference.data, extractor or reference.extractor
     chosen = extractor or suited(spec, model.image_shape)
     if isinstance(chosen, str):
         chosen = metrics.load_extractor(chosen)
     if names is None:
-        names = DEFAULT[model.data_form]
+        names = ("fid",) if reference else DEFAULT[model.data_form]
         if model.num_classes == chosen.classes and own_classifier(spec) == chosen.name:
             names = (*names, "label_fidelity")
     measured = [METRICS[name](chosen) if name in METRICS else PAIRED[name]() for name in names]
-    load = {"data_dir": data_dir} if data_dir else {}
-    split, real, floor = real_sets(model, spec, split, n or scores.IMAGES, load)
-    total, done = 3 * len(real) + len(floor), 0
+    if reference:
+        check_reference(reference, split, n)
+        split, real, floor = reference.split, reference, ()
+    else:
+        load = {"data_dir": data_dir} if data_dir else {}
+        split, real, floor = real_sets(model, spec, split, n or scores.IMAGES, load)
+    total, done = (2 if reference else 3) * len(real) + len(floor), 0
 
     def count(images):
         nonlocal done
@@ -127,11 +137,12 @@ def evaluate(
             progress(min(done, total), total)
 
     fake = fakes(model, real, seed, count)
+    floors = reference.floors if reference else scores.floors(measured, real, floor, count)
     return scores.score(
         measured,
         real,
         fake,
-        scores.floors(measured, real, floor, count),
+        floors,
         count,
         data=str(spec) if isinstance(spec, str | pathlib.Path) else "arrays",
         split=split,
@@ -139,6 +150,16 @@ def evaluate(
         weights="average" if model.has_average else "raw",
         seed=seed if model.makes_with == "generate" else None,
     )
+
+
+def check_reference(reference, split, n):
+    """Refuses another part or number of images than a reference is of."""
+    for name, asked, has in (("split", split, reference.split), ("n", n, reference.n)):
+        if asked not in (None, has):
+            raise ValueError(
+                f"{name}={asked!r}: the reference of {reference.data} has {name}={has!r}; give the "
+                "images as --data."
+            )
 
 
 def check_names(names, model):

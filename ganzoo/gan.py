@@ -21,6 +21,17 @@ from ganzoo.random import Noise, uniform
 from ganzoo.reports import Reports, gradient_norm, state_of_game
 
 
+class Presets:
+    """`Cls.presets`: the rows of `ganzoo.list_presets()` of a class, by name, as in KerasHub."""
+
+    def __get__(self, model, cls):
+        from ganzoo import presets
+        from ganzoo.models import MODELS
+
+        families = {family.__name__ for family in MODELS if issubclass(family, cls)}
+        return {row["name"]: row for row in presets.list_presets() if row["class"] in families}
+
+
 class GAN(keras.Model):
     """A generative adversarial network as one `keras.Model`.
 
@@ -45,6 +56,8 @@ class GAN(keras.Model):
             `latent_dim` is None for one that starts from images.
     """
 
+    #: the named presets of the family
+    presets = Presets()
     #: player -> the networks its optimizer moves
     players = {"g": ("generator",), "d": ("discriminator",)}
     #: names in the logs, without `loss`, which is the sum of the two losses
@@ -59,7 +72,8 @@ class GAN(keras.Model):
         "d_gradient",
         "g_gradient",
     )
-    #: what `compile` and `ganzoo train` take when nothing is said; units: images, epochs, updates
+    #: what `compile` and `ganzoo train` take when nothing is said; units: images, epochs, updates;
+    #: "model" holds arguments of the class, for families whose own networks processors cannot train
     recipe = {"batch_size": 128, "epochs": 30, "d_steps": 1, "g_steps": 1}
     #: conditional families set it in their constructor
     num_classes = None
@@ -646,19 +660,19 @@ class GAN(keras.Model):
         own = {key: store[key] for key in keys if not key.startswith("seed_")}
         super().load_own_variables(own)
 
-    def save_to_preset(self, path, examples=None, **metadata):
+    def save_to_preset(self, path, examples=None, half=False, **metadata):
         """Writes a preset folder: `config.json`, `generator.weights.h5`, `metadata.json`,
         `README.md` and `samples.png`. See `ganzoo.presets.save`."""
         from ganzoo import presets
 
-        return presets.save(self, path, examples, **metadata)
+        return presets.save(self, path, examples, half, **metadata)
 
     @classmethod
-    def from_preset(cls, name_or_dir):
-        """This family with a preset's generator. See `ganzoo.from_preset`."""
+    def from_preset(cls, name_or_dir, sha256=None):
+        """This family with a preset's generator. See `ganzoo.presets.load`."""
         from ganzoo import presets
 
-        return presets.load(name_or_dir, expected=cls)
+        return presets.load(name_or_dir, cls, sha256)
 
 
 def twin(network):

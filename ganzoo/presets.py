@@ -3,7 +3,8 @@
 A preset folder holds `config.json` (class and constructor arguments), `generator.weights.h5` (the
 averaged generator if there is one), `metadata.json` (hash, data, licence, recipe, score, versions),
 `README.md` (the model card) and `samples.png`. Named presets lie in `pretrained/` and are listed in
-its `index.json`. Loading runs no code from a folder: classes are looked up in `ganzoo.MODELS`.
+its `index.json`, with the hash of their weights. Loading runs no code from a folder: classes are
+looked up in `ganzoo.MODELS`.
 """
 
 import difflib
@@ -16,6 +17,7 @@ import tempfile
 from ganzoo import __version__
 
 FORMAT = 1
+HUB, WEB = "hf://", ("https://", "http://")
 WEIGHTS = "generator.weights.h5"
 HERE = pathlib.Path(__file__).resolve().parent
 
@@ -27,18 +29,40 @@ def home():
 
 
 def list_presets():
-    """The named presets, as a list of dicts: name, class, data, image shape, parameters, licence,
-    score and its protocol."""
+    """The named presets, as a list of dicts: name, class, data, image_shape, parameters, licence,
+    score (a line with its protocol) and the sha256 of the weights."""
     index = home() / "index.json"
     return json.loads(index.read_text())["presets"] if index.exists() else []
 
 
-def find(name_or_dir):
-    """The folder of a preset, by name or path.
+def write_index():
+    """Makes `index.json` anew from the folders beside it; for those who add a preset."""
+    from ganzoo import scores
+    from ganzoo.files import replacing
+
+    rows = []
+    for config in sorted(home().glob("*/config.json")):
+        card = json.loads((config.parent / "metadata.json").read_text())
+        file = config.parent / scores.FILE
+        keys = ("class", "data", "image_shape", "parameters", "licence", "sha256")
+        rows.append({"name": config.parent.name, **{key: card.get(key) for key in keys}})
+        rows[-1]["score"] = str(scores.read(file)[0]) if file.exists() else None
+    with replacing(home() / "index.json") as path:
+        path.write_text(json.dumps({"format": FORMAT, "presets": rows}, indent=1) + "\n")
+
+
+def find(name_or_dir, sha256=None):
+    """The folder of a preset, by name, path or address; what has an address is downloaded once.
+
+    Args:
+        name_or_dir: see `load`. sha256: see `load`.
 
     Raises:
         ValueError: for an unknown name, with the nearest, or a folder that is no preset.
+        ImportError: for "hf://" without `huggingface_hub`.
     """
+    if str(name_or_dir).startswith((HUB, *WEB)):
+        return _fetched(str(name_or_dir), sha256)
     folder = pathlib.Path(name_or_dir)
     names = [row["name"] for row in list_presets()]
     if str(name_or_dir) in names:
@@ -52,7 +76,38 @@ def find(name_or_dir):
     return folder
 
 
-def save(model, path, examples=None, **metadata):
+def _fetched(address, sha256):
+    """The folder of a preset at an address, downloaded unless it was before."""
+    if address.startswith(HUB):
+        try:
+            import huggingface_hub
+        except ImportError:
+            raise ImportError(
+                f"{address} needs huggingface_hub: pip install 'keras-ganzoo[hub]'."
+            ) from None
+        repository, _, revision = address.removeprefix(HUB).partition("@")
+        return pathlib.Path(
+            huggingface_hub.snapshot_download(repository, revision=revision or None)
+        )
+    if sha256 is None:
+        raise ValueError(
+            f"{address}: give its sha256= too, so that what is downloaded is what you expect."
+        )
+    import keras
+
+    name = f"{sha256[:16]}-{address.rstrip('/').rpartition('/')[2]}"
+    extracted = pathlib.Path(
+        keras.utils.get_file(
+            name, address, file_hash=sha256, extract=True, cache_subdir="ganzoo_presets"
+        )
+    )
+    found = sorted(extracted.rglob("config.json"), key=lambda path: len(path.parts))
+    if not found:
+        raise ValueError(f"{address} is no archive of a preset: it has no config.json.")
+    return found[0].parent
+
+
+def save(model, path, examples=None, half=False, **metadata):
     """Writes the model's generator as a preset folder, all of it or nothing.
 
     Args:
@@ -60,10 +115,13 @@ def save(model, path, examples=None, **metadata):
         path: the folder; an older preset there is replaced, anything else is left alone.
         examples: held-out data as `fit` takes them, `x` or `(x, y)` of arrays, for the picture of a
             family that starts from images; without them its card has none.
+        half: store weights in half precision, which halves the file; images then change by about
+            the last bit.
         **metadata: added to `metadata.json`: data, licence, recipe, score, ...
 
     Raises:
         FileExistsError: when `path` holds something that is no preset.
+        ValueError: with `half`, for weights above 65,504.
     """
     path = pathlib.Path(path)
     free = not path.exists() or (path.is_dir() and not any(path.iterdir()))
@@ -72,7 +130,7 @@ def save(model, path, examples=None, **metadata):
     path.parent.mkdir(parents=True, exist_ok=True)
     new = pathlib.Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
     try:
-        _write(model, new, path.name, examples, metadata)
+        _write(model, new, path.name, examples, half, metadata)
         new.chmod(0o755)
         if path.exists():
             old = new.with_name(new.name + "-old")
@@ -85,7 +143,7 @@ def save(model, path, examples=None, **metadata):
         shutil.rmtree(new, ignore_errors=True)
 
 
-def _write(model, folder, name, examples, metadata):
+def _write(model, folder, name, examples, half, metadata):
     import keras
     import tensorflow as tf
 
@@ -93,6 +151,8 @@ def _write(model, folder, name, examples, metadata):
 
     network = model.sampling_networks()[0]
     network.save_weights(folder / WEIGHTS)
+    if half:
+        _halve(folder / WEIGHTS)
     config = {"format": FORMAT, "class": type(model).__name__, "config": model.get_config()}
     (folder / "config.json").write_text(json.dumps(config, indent=1))
     pictured = model.makes_with == "generate" or examples is not None
@@ -114,6 +174,31 @@ def _write(model, folder, name, examples, metadata):
     }
     (folder / "metadata.json").write_text(json.dumps(card, indent=1))
     (folder / "README.md").write_text(_card(card, model, pictured))
+
+
+def _halve(path):
+    """Turns the float32 arrays of a weight file into float16 ones."""
+    import h5py
+    import numpy as np
+
+    whole = path.with_name("whole.h5")
+    path.rename(whole)
+    with h5py.File(whole) as old, h5py.File(path, "w") as new:
+        new.attrs.update(old.attrs)
+
+        def copy(name, item):
+            if isinstance(item, h5py.Group):
+                new.require_group(name).attrs.update(item.attrs)
+                return
+            values = item[()]
+            if values.dtype == np.float32:
+                if np.abs(values).max(initial=0) > np.finfo(np.float16).max:
+                    raise ValueError(f"half=True: {name} holds {np.abs(values).max():.3g}.")
+                values = values.astype(np.float16)
+            new.create_dataset(name, data=values).attrs.update(item.attrs)
+
+        old.visititems(copy)
+    whole.unlink()
 
 
 def _card(card, model, pictured):
@@ -156,12 +241,15 @@ def _sha256(path):
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def load(name_or_dir, expected=None):
+def load(name_or_dir, expected=None, sha256=None):
     """A model with a preset's generator.
 
     Args:
-        name_or_dir: a name from `list_presets()` or a preset folder.
+        name_or_dir: a name from `list_presets()`, a preset folder, "hf://user/name" of the Hugging
+            Face hub (with "@revision", if one is wanted), or the address of a .zip or .tar.gz that
+            holds a preset folder.
         expected: the class wanted, or None for any.
+        sha256: of the archive at an address; of other presets, of the weight file, if given.
 
     Returns:
         A `ganzoo.GAN`: generator and average hold the preset's weights, the discriminator is new.
@@ -172,7 +260,7 @@ def load(name_or_dir, expected=None):
     """
     from ganzoo.models import MODELS
 
-    folder = find(name_or_dir)
+    folder = find(name_or_dir, sha256)
     try:
         config = json.loads((folder / "config.json").read_text())
         metadata = json.loads((folder / "metadata.json").read_text())
@@ -190,8 +278,11 @@ def load(name_or_dir, expected=None):
         raise ValueError(
             f"{folder} holds a {name}, not a {expected.__name__}: use ganzoo.{name}.from_preset."
         )
-    weights = folder / WEIGHTS
-    if not weights.exists() or _sha256(weights) != metadata.get("sha256"):
+    weights, wanted = folder / WEIGHTS, {metadata.get("sha256")}
+    wanted |= {row["sha256"] for row in list_presets() if row["name"] == str(name_or_dir)}
+    if sha256 is not None and not str(name_or_dir).startswith(WEB):
+        wanted.add(sha256)
+    if not weights.exists() or {_sha256(weights)} != wanted:
         raise ValueError(f"{weights} is missing, truncated or altered: its hash does not match.")
     model = classes[name].from_config(arguments)
     for network in model.sampling_networks():
@@ -199,13 +290,14 @@ def load(name_or_dir, expected=None):
     return model
 
 
-def from_preset(name_or_dir):
-    """The model of a preset, of whatever family: `from_preset("dcgan.mnist").generate(16)`."""
-    return load(name_or_dir)
+def from_preset(name_or_dir, sha256=None):
+    """The model of a preset, of whatever family: `from_preset("dcgan.mnist").generate(16)`. See
+    `load`."""
+    return load(name_or_dir, sha256=sha256)
 
 
-def load_generator(name_or_dir):
+def load_generator(name_or_dir, sha256=None):
     """A preset's generator alone, a plain `keras.Model`: latents (of families that start from
     images: images, float in [-1, 1]) to images in [-1, 1]. Those of SRGAN and ESRGAN take and make
-    images in [0, 1]."""
-    return load(name_or_dir).sampling_networks()[-1]
+    images in [0, 1]. See `load`."""
+    return load(name_or_dir, sha256=sha256).sampling_networks()[-1]

@@ -123,7 +123,8 @@ def start(cls, spec, out, epochs=None, options=None, force=False, **load):
         options: dict of arguments of the class, of its `compile`, `batch_size`, `seed`, `flip`
             (mirror images at random), `turn` (by quarters) and `enlarge` (1.1 makes images 1.1
             times as large as the model's, and cuts a random window from each); the family's recipe
-            says what they are when left out.
+            says what they are when left out, and how wide the networks are unless `architecture`
+            is given.
         force: empty an existing folder first.
         **load: more arguments of `ganzoo.data.load`.
 
@@ -141,6 +142,8 @@ def start(cls, spec, out, epochs=None, options=None, force=False, **load):
     batch_size = options.pop("batch_size", cls.recipe["batch_size"])
     jitters = {name: options.pop(name, cls.recipe.get(name)) for name in JITTERS}
     arguments, compiling = sort_options(cls, options)
+    if "architecture" not in arguments:  # one asked for by name is taken as it is
+        arguments = {**cls.recipe.get("model", {}), **arguments}
     load = {"batch_size": batch_size, "seed": seed, **load}
     if "image_shape" in arguments:
         load["image_shape"] = arguments["image_shape"]
@@ -345,24 +348,15 @@ def train(model, images, out, config):
     checkpoint.set_model(model)
     epoch, batch = checkpoint.read()
     held = held_out(model, images, config)
-    watchers = [
-        *model.recipe_callbacks(config["epochs"]),
-        callbacks.ImageGrid(out / "samples", tensorboard=out / "logs", data=held),
-        callbacks.CSVHistory(out / "history.csv"),
-        callbacks.LossCurves(out / "losses.png"),
-        keras.callbacks.TensorBoard(out / "logs"),
-        callbacks.Verdicts(out / "logs", held),
-        # before the checkpoint, which then holds what the run goes on from
-        callbacks.HealthMonitor(out / "health.jsonl", tensorboard=out / "logs", restore=True),
-        checkpoint,
-    ]
+    # the checkpoint comes last: it holds what the run goes on from after the monitor
+    listed = [*watchers(model, out, config["epochs"], held), checkpoint]
     with checkpoint.watching():
         if batch:  # the rest of the epoch that a signal cut short
             rest = images.skip(batch * model.d_steps)
-            model.fit(rest, initial_epoch=epoch, epochs=epoch + 1, callbacks=watchers)
+            model.fit(rest, initial_epoch=epoch, epochs=epoch + 1, callbacks=listed)
             epoch += 1
         if epoch < config["epochs"]:
-            model.fit(images, initial_epoch=epoch, epochs=config["epochs"], callbacks=watchers)
+            model.fit(images, initial_epoch=epoch, epochs=config["epochs"], callbacks=listed)
     recipe = {"command": "ganzoo " + " ".join(config["command"]), "epochs": config["epochs"]}
     model.save_to_preset(
         out / "preset",
@@ -372,6 +366,24 @@ def train(model, images, out, config):
         recipe=recipe,
     )
     return model
+
+
+def watchers(model, out, epochs, held):
+    """What writes a run folder while `fit` goes on, without the checkpoint.
+
+    Args:
+        model: the GAN. out: the run folder. epochs: of the whole run. held: examples not trained
+            on, as `held_out` gives them.
+    """
+    return [
+        *model.recipe_callbacks(epochs),
+        callbacks.ImageGrid(out / "samples", tensorboard=out / "logs", data=held),
+        callbacks.CSVHistory(out / "history.csv"),
+        callbacks.LossCurves(out / "losses.png"),
+        callbacks.TensorBoardEpochs(out / "logs"),
+        callbacks.Verdicts(out / "logs", held),
+        callbacks.HealthMonitor(out / "health.jsonl", tensorboard=out / "logs", restore=True),
+    ]
 
 
 def held_out(model, images, config):

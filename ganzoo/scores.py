@@ -157,6 +157,11 @@ class Images:
         self.array, self.labels, self.sources = array, labels, sources
         self._outputs = {}
 
+    @property
+    def shape(self):
+        """`(H, W, C)`."""
+        return self.array.shape[1:]
+
     def part(self, rows):
         """The same of a slice of the rows."""
         columns = (self.array, self.labels, self.sources)
@@ -170,8 +175,98 @@ class Images:
             self._outputs[extractor] = extractor.outputs(self.array, progress)
         return self._outputs[extractor]
 
+    def give(self, metric, side, progress=None):
+        """Adds the features to a metric of sets."""
+        metric.keep(side, *self.outputs(metric.extractor, progress), self.labels)
+
+    @property
     def sha256(self):
         return hashlib.sha256(np.ascontiguousarray(self.array)).hexdigest()
+
+
+class Reference:
+    """What a Frechet distance needs to know of a set of real images, without the images.
+
+    Of sets that may not be passed on, or are too large to be. `benchmarks/make_references.py`
+    writes the files.
+
+    Attributes:
+        data, split, sha256, shape: of the images, see `Score` and `Images`. floors: of the same
+            title as the score, see `floors`.
+        sources: see `Images`; what fakes are asked for.
+    """
+
+    def __init__(self, path, classes=None):
+        """Reads a file.
+
+        Args:
+            path: an .npz. classes: of the model that is scored, asked for in turn; None without.
+        """
+        with np.load(path, allow_pickle=False) as file:
+            about = json.loads(str(file["about"]))
+            mean, upper = file["mean"], file["covariance"].astype("float64")
+        self.data, self.split, self.sha256 = about["data"], about["split"], about["sha256"]
+        self.extractor, self.extractor_sha256 = about["extractor"], about["extractor_sha256"]
+        self.shape, self.n = tuple(about["shape"]), about["n"]
+        self.floors = {title: tuple(floor) for title, floor in about["floors"].items()}
+        self.sources = None if classes is None else np.arange(self.n, dtype="int32") % classes
+        covariance = np.zeros((len(mean), len(mean)))
+        rows, columns = np.triu_indices(len(mean))
+        covariance[rows, columns] = covariance[columns, rows] = upper
+        products = covariance * (self.n - 1) + self.n * np.outer(mean, mean)
+        self.sums = float(self.n), mean * self.n, products
+
+    @staticmethod
+    def write(path, images, extractor, floors, **about):
+        """Writes the file of a set.
+
+        Args:
+            images: `Images`. extractor: an `Extractor`. floors: see the attributes.
+            **about: data and split.
+        """
+        from ganzoo.files import replacing
+        from ganzoo.metrics.statistics import Moments
+
+        moments = Moments.of(images.outputs(extractor)[0])
+        about |= {
+            "sha256": images.sha256,
+            "shape": images.shape,
+            "n": len(images),
+            "floors": floors,
+            "extractor": extractor.name,
+            "extractor_sha256": extractor.sha256,
+        }
+        upper = moments.covariance[np.triu_indices(len(moments.mean))]
+        with replacing(path) as new:
+            np.savez_compressed(
+                new,
+                about=json.dumps(about),
+                mean=moments.mean,
+                covariance=upper.astype("float32"),
+            )
+
+    def __len__(self):
+        return self.n
+
+    def give(self, metric, side, progress=None):
+        """Adds the sums to a Frechet distance.
+
+        Raises:
+            ValueError: for a metric that needs more than them, or another extractor.
+        """
+        if not hasattr(metric, "sums"):
+            raise ValueError(
+                f"{metric.title} needs the real images, and of {self.data} only means and "
+                "covariances are here: give the images as --data, or ask for fid."
+            )
+        if metric.extractor.sha256 != self.extractor_sha256:
+            raise ValueError(
+                f"the reference of {self.data} is of the extractor {self.extractor} "
+                f"{self.extractor_sha256[:8]}, not {metric.extractor.name} "
+                f"{metric.extractor.sha256[:8]}: give the images as --data."
+            )
+        for variable, value in zip(metric.sums[side], self.sums, strict=True):
+            variable.assign(value)
 
 
 def measure(metrics, real, fake, progress=None):
@@ -179,7 +274,8 @@ def measure(metrics, real, fake, progress=None):
 
     Args:
         metrics: a list of `ganzoo.metrics`; their state is reset first.
-        real, fake: `Images`. For metrics of pairs, the i-th of each belong together.
+        real, fake: `Images`; real ones may be a `Reference`. For metrics of pairs, the i-th of each
+            belong together.
         progress: called with the number of images whenever an extractor has seen some, or None.
 
     Returns:
@@ -191,7 +287,7 @@ def measure(metrics, real, fake, progress=None):
         if hasattr(metric, "sides"):
             for side, images in (("real", real), ("fake", fake)):
                 if side in metric.sides:
-                    metric.keep(side, *images.outputs(metric.extractor, progress), images.labels)
+                    images.give(metric, side, progress)
         else:
             metric.update_state(real.array, fake.array)
         value = metric.result()
@@ -252,10 +348,10 @@ def score(metrics, real, fake, floors=None, progress=None, **about):
             settings={k: v for k, v in config.items() if k not in ("extractor", "name")},
             extractor=extractor and extractor.name,
             extractor_sha256=extractor and extractor.sha256,
-            resizing=extractor and extractor.resizing_of(real.array.shape[1:]),
-            real_sha256=real.sha256(),
-            n_real=len(real.array[:limit]),
-            n_fake=len(fake.array[:limit]),
+            resizing=extractor and extractor.resizing_of(real.shape),
+            real_sha256=real.sha256,
+            n_real=min(len(real), limit or len(real)),
+            n_fake=min(len(fake), limit or len(fake)),
             versions=versions,
             **about,
         )

@@ -11,6 +11,7 @@ from ganzoo.callbacks.grids import CodeTraversal, ImageGrid, Interpolation
 from ganzoo.callbacks.health import HealthMonitor
 from ganzoo.callbacks.history import CSVHistory
 from ganzoo.callbacks.neighbours import NearestNeighbours
+from ganzoo.callbacks.scalars import TensorBoardEpochs
 from ganzoo.callbacks.verdicts import Verdicts
 
 __all__ = [
@@ -22,5 +23,6 @@ __all__ = [
     "Interpolation",
     "LossCurves",
     "NearestNeighbours",
+    "TensorBoardEpochs",
     "Verdicts",
 ]

@@ -103,7 +103,12 @@ def load(
     order = Order(sizes, min(batch_size, max(sizes)), shuffle, seed, drop_remainder)
     batches = _Batches(source, columns, keeps, order, flip, turn, crop)
     # one batch ahead is decoded while the step runs on another
-    return order.dataset().map(batches.tensors).prefetch(2)
+    dataset = order.dataset().map(batches.tensors).prefetch(2)
+    # there is nothing to tune, and Keras, which drops its iterator before the end of an epoch, would
+    # wait for the tuner to wake up: as long as the epoch took, at most a minute
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return dataset.with_options(options)
 
 
 def _checked(image_shape, crop, batch_size, seed):

@@ -247,9 +247,9 @@ class R3GAN(GAN):
         latent_dim: length of the latent vector. Default 64.
         architecture: whose settings the defaults below are: "cifar10", "ffhq64", "ffhq256",
             "imagenet32" or "imagenet64". Each makes any size.
-        filters: channels at each size from the grid (4x4 of 32x32) up; the architecture's, halved
-            onwards for larger images.
-        blocks: residual blocks at each size. Default 2 everywhere.
+        filters: channels at each size from the grid (4x4 of 32x32) up; or one number for the grid,
+            halved with each doubling. Default the architecture's, halved onwards for larger images.
+        blocks: residual blocks at each size, or one number for all. Default 2.
         group_size: channels in a group of the 3x3 convolutions. Default 16 or 32.
         gamma: weight of both penalties: a number, or `(first, last)` of a cosine schedule. Higher
             for larger images, from (0.05, 0.005) to (150, 15).
@@ -269,7 +269,13 @@ class R3GAN(GAN):
     """
 
     reports = (*GAN.reports, "r1", "r2")
-    recipe = {"batch_size": 256, "epochs": 50, "d_steps": 1, "g_steps": 1}
+    recipe = {
+        "batch_size": 64,
+        "epochs": 25,
+        "d_steps": 1,
+        "g_steps": 1,
+        "model": {"filters": 96, "blocks": 1},  # 1/20 of the paper's work, for processors
+    }
 
     def __init__(
         self,
@@ -301,8 +307,11 @@ class R3GAN(GAN):
         group_size = group_size or settings.group_size
         if generator is None or discriminator is None:
             sizes = shapes.plan(image_shape)[1] + 1
-            filters = tuple(filters or extended(settings.filters, sizes))
-            blocks = tuple(blocks or (2,) * sizes)
+            filters = [filters] if isinstance(filters, int) else filters
+            if filters is None or len(filters) == 1:
+                filters = extended(filters or settings.filters, sizes)
+            blocks = (blocks or 2,) * sizes if isinstance(blocks, int | None) else blocks
+            filters, blocks = tuple(filters), tuple(blocks)
             check_sizes(filters, blocks, group_size, sizes)
         gamma = settings.gamma if gamma is None else gamma
         first, last = gamma if isinstance(gamma, tuple | list) else (gamma, gamma)

@@ -124,7 +124,13 @@ class SAGAN(GAN):
             given network of other shapes.
     """
 
-    recipe = {"batch_size": 64, "epochs": 50, "d_steps": 1, "g_steps": 1}
+    recipe = {
+        "batch_size": 64,
+        "epochs": 30,
+        "d_steps": 1,
+        "g_steps": 1,
+        "model": {"filters": 16},  # a quarter of the paper's width, for processors
+    }
 
     def __init__(
         self,

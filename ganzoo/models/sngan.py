@@ -277,7 +277,13 @@ class SNGAN(GAN):
             given network of other shapes.
     """
 
-    recipe = {"batch_size": 64, "epochs": 50, "d_steps": 5, "g_steps": 1}
+    recipe = {
+        "batch_size": 64,
+        "epochs": 50,
+        "d_steps": 5,
+        "g_steps": 1,
+        "model": {"filters": 64},  # a quarter of the paper's width, for processors
+    }
 
     def __init__(
         self,
