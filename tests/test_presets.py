@@ -1,16 +1,23 @@
 """Preset folders: what is written, what is refused, and that they load alone."""
 
+import functools
+import hashlib
+import http.server
 import json
+import pathlib
+import shutil
 import subprocess
 import sys
+import threading
 
-import keras
+import h5py
 import numpy as np
 import pytest
 import tiny
+from PIL import Image
 
 import ganzoo
-from ganzoo import presets
+from ganzoo import images, presets
 
 
 @pytest.fixture(scope="module")
@@ -53,8 +60,6 @@ def test_it_loads_in_a_fresh_process(preset):
         "print(hashlib.sha256(images.tobytes()).hexdigest())"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    import hashlib
-
     wanted = hashlib.sha256(gan.generate(20, seed=1, batch_size=5).tobytes()).hexdigest()
     assert done.stdout.strip() == wanted, done.stderr
 
@@ -73,8 +78,6 @@ def test_saving_again_replaces_a_preset_and_nothing_else(preset, tmp_path):
 
 
 def copied(path, to, **changes):
-    import shutil
-
     shutil.copytree(path, to)
     for name, text in changes.items():
         (to / name.replace("__", ".")).write_bytes(text)
@@ -104,11 +107,102 @@ def test_what_is_no_preset_is_refused_in_one_line(preset, tmp_path):
         ganzoo.FCGAN.from_preset(path)
 
 
+def test_half_precision_halves_the_file_and_hardly_moves_an_image(preset, tmp_path):
+    gan, path = preset
+    before = gan.get_weights()
+    gan.save_to_preset(tmp_path / "half", half=True)
+    for kept, now in zip(before, gan.get_weights(), strict=True):
+        assert np.array_equal(kept, now)
+    size, whole = ((p / "generator.weights.h5").stat().st_size for p in (tmp_path / "half", path))
+    assert size < 0.9 * whole  # of a network this small most is structure
+    with h5py.File(tmp_path / "half" / "generator.weights.h5") as file:
+        kinds = set()
+        file.visititems(lambda _, item: kinds.add(getattr(item, "dtype", None)))
+    assert kinds - {None} == {np.dtype("float16")}
+    drawn = ganzoo.from_preset(tmp_path / "half").generate(64, seed=2)
+    difference = np.abs(drawn.astype(int) - gan.generate(64, seed=2))
+    assert 0 < difference.max() <= 2
+
+
+def test_half_precision_refuses_what_it_cannot_hold(tmp_path):
+    gan = tiny.make(ganzoo.FCGAN)
+    gan.generator.weights[0].assign(gan.generator.weights[0] + 1e5)
+    with pytest.raises(ValueError, match=r"half=True: .* holds 1e\+05"):
+        gan.save_to_preset(tmp_path / "large", half=True)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def web(tmp_path):
+    """A real web server on this machine: its address and the folder it serves."""
+    folder = tmp_path / "web"
+    folder.mkdir()
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=folder)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}", folder
+        server.shutdown()
+
+
+def test_a_preset_loads_from_an_address_with_its_hash(preset, web, tmp_path, monkeypatch):
+    gan, path = preset
+    monkeypatch.setattr("keras.src.backend.config._KERAS_DIR", str(tmp_path / "cache"))
+    address, folder = web
+    archive = shutil.make_archive(folder / "tiny", "zip", path.parent, path.name)
+    sha256 = hashlib.sha256(pathlib.Path(archive).read_bytes()).hexdigest()
+    model = ganzoo.from_preset(f"{address}/tiny.zip", sha256=sha256)
+    assert np.array_equal(model.generate(4, seed=9), gan.generate(4, seed=9))
+    with pytest.raises(ValueError, match="give its sha256="):
+        ganzoo.from_preset(f"{address}/tiny.zip")
+    with pytest.raises(ValueError, match="does not match the provided value"):
+        ganzoo.from_preset(f"{address}/tiny.zip", sha256="0" * 64)
+
+
+def test_a_preset_of_the_hub_loads_from_its_cache_without_network(preset, tmp_path, monkeypatch):
+    gan, path = preset
+    import huggingface_hub.constants
+
+    commit, repository = "0123456789" * 4, tmp_path / "models--user--tiny"
+    shutil.copytree(path, repository / "snapshots" / commit)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text(commit)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    for name in ("hf://user/tiny", f"hf://user/tiny@{commit}"):
+        model = ganzoo.from_preset(name)
+        assert np.array_equal(model.generate(4, seed=9), gan.generate(4, seed=9))
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    with pytest.raises(ImportError, match=r"pip install 'keras-ganzoo\[hub\]'"):
+        ganzoo.from_preset("hf://user/tiny")
+
+
 def test_every_named_preset_loads_and_draws_as_its_card_shows():
     rows = presets.list_presets()
+    shipped = {p.parent.name for p in presets.home().glob("*/config.json")}
+    assert shipped == {row["name"] for row in rows}
     for row in rows:
         model = ganzoo.from_preset(row["name"])
         assert type(model).__name__ == row["class"]
-        assert isinstance(model.generator, keras.Model)
-    shipped = {p.parent.name for p in presets.home().glob("*/config.json")}
-    assert shipped == {row["name"] for row in rows}
+        assert type(model).presets[row["name"]] == row
+        folder = presets.home() / row["name"]
+        shown = np.asarray(Image.open(folder / "samples.png").convert("RGB")).astype(int)
+        if model.makes_with == "generate":
+            drawn = np.broadcast_to(images.tile(*model.preview(64)), shown.shape)
+            assert np.abs(shown - drawn).mean() < 1, row["name"]
+
+
+def test_an_index_that_names_another_hash_is_believed(preset, tmp_path, monkeypatch):
+    _, path = preset
+    shutil.copytree(path, tmp_path / "dcgan.tiny")
+    monkeypatch.setattr(presets, "home", lambda: tmp_path)
+    presets.write_index()
+    (row,) = ganzoo.list_presets()
+    assert row["name"] == "dcgan.tiny"
+    assert row["class"] == "DCGAN"
+    assert list(ganzoo.DCGAN.presets) == list(ganzoo.GAN.presets) == ["dcgan.tiny"]
+    assert ganzoo.FCGAN.presets == {}
+    ganzoo.from_preset("dcgan.tiny")
+    index = tmp_path / "index.json"
+    index.write_text(index.read_text().replace(row["sha256"], "0" * 64))
+    with pytest.raises(ValueError, match="its hash does not match"):
+        ganzoo.from_preset("dcgan.tiny")

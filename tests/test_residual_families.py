@@ -177,6 +177,13 @@ def test_any_shape(cls, shape):
     assert model.discriminator(images).shape == (2, 1)
 
 
+def test_one_number_is_the_width_of_the_grid_and_the_blocks_of_all_sizes():
+    model = R3GAN(image_shape=(32, 40, 1), filters=16, blocks=1, group_size=4)
+    assert (model.filters, model.blocks) == ((16, 8, 4, 2), (1, 1, 1, 1))
+    listed = R3GAN(image_shape=(32, 40, 1), filters=(16, 8, 4, 2), blocks=(1,) * 4, group_size=4)
+    assert model.count_params() == listed.count_params()
+
+
 def test_bad_options_are_named():
     for cls in TINY:
         with pytest.raises(ValueError, match="architecture='big'"):

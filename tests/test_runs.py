@@ -356,3 +356,12 @@ def test_options_reach_the_class_and_its_compile():
     constructor, compiling = runs.sort_options(ganzoo.DCGAN, options)
     assert constructor == {"latent_dim": 4, "dtype": "mixed_bfloat16"}
     assert compiling == {"label_smoothing": ganzoo.LabelSmoothing(real=(0.7, 1.2))}
+
+
+def test_train_takes_narrow_networks_unless_an_architecture_is_asked_for(tmp_path, monkeypatch):
+    made = []
+    monkeypatch.setattr(runs, "train", lambda model, *_: made.append(model))
+    for options in ({}, {"filters": 48}, {"architecture": "resnet64", "image_shape": (8, 8, 1)}):
+        runs.start(ganzoo.SNGAN, "fashion_mnist_10k", tmp_path / str(len(made)), options=options)
+    assert [model.filters for model in made] == [64, 48, 64]
+    assert made[2].architecture == "resnet64"

@@ -76,6 +76,45 @@ def test_evaluate_scores_what_generate_draws(run, evaluated, fashion):
     assert evaluated[1][6].floor > 0.85  # the classifier on real images
 
 
+@pytest.fixture
+def reference(run, evaluated, fashion, tmp_path, monkeypatch):
+    """A reference of the images that `evaluated` was scored against, and a preset that names it."""
+    model = ganzoo.from_preset(run / "preset")
+    _, real, _ = evaluation.real_sets(model, "fashion_mnist_10k", None, 120, {})
+    path = tmp_path / "references" / "few.npz"
+    floors = {"FD-fashion": (1.5, 7)}
+    scores.Reference.write(path, real, fashion, floors, data="few garments", split="test")
+    monkeypatch.setattr(ganzoo.presets, "home", lambda: tmp_path)
+    model.save_to_preset(tmp_path / "named", reference="few")
+    return tmp_path / "named"
+
+
+def test_a_reference_stands_for_its_images(reference, evaluated):
+    found = evaluation.evaluate(reference, names=["fid", "label_fidelity"], seed=3)
+    score, images = found["fid"], evaluated[1][0]
+    # other classes are asked for: in turn, where the images had theirs
+    labels = np.arange(120) % 10
+    fakes = ganzoo.from_preset(reference).generate(120, labels=labels, seed=3)
+    model = ganzoo.from_preset(reference)
+    _, real, _ = evaluation.real_sets(model, "fashion_mnist_10k", None, 120, {})
+    wanted = float(metrics.FID("fashion")(real.array, fakes))
+    np.testing.assert_allclose(score.value, wanted, rtol=1e-5)
+    assert (score.floor, score.n_floor, score.data) == (1.5, 7, "few garments")
+    assert not scores.differences(score, images)  # one protocol
+    assert found["label_fidelity"].n_fake == 120
+
+
+def test_a_reference_says_what_it_does_not_know(reference, fashion):
+    for options, message in (
+        ({"names": ["kid"]}, "needs the real images"),
+        ({"n": 100}, r"n=100: the reference of few garments has n=120"),
+        ({"split": "train"}, "split='train': the reference"),
+        ({"extractor": "mnist"}, "is of the extractor fashion"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            evaluation.evaluate(reference, **options)
+
+
 def test_other_protocols_are_not_compared(run, evaluated, tmp_path):
     record = evaluated[1][1]
     worse = dataclasses.replace(

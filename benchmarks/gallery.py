@@ -1,0 +1,59 @@
+"""The README's table of presets, and its pictures: benchmarks/results/gallery/NAME.png.
+
+    python benchmarks/gallery.py
+
+Every picture is what `ganzoo generate NAME --n 16 --out NAME.png` draws; presets that start from
+images show the first rows of their card's picture.
+"""
+
+import json
+import pathlib
+import subprocess
+import sys
+
+from PIL import Image
+
+from ganzoo import presets
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+GALLERY = ROOT / "benchmarks" / "results" / "gallery"
+START, END = "<!-- presets: benchmarks/gallery.py -->\n", "<!-- end of presets -->"
+
+
+def picture(name, card):
+    """Draws a preset's picture and gives its path."""
+    path = GALLERY / f"{name}.png"
+    if card["class"] in ("Pix2Pix", "CycleGAN", "SRGAN", "ESRGAN"):
+        whole = Image.open(presets.home() / name / "samples.png")
+        whole.crop((0, 0, min(whole.width, 520), min(whole.height, 400))).save(path)
+        return path
+    command = [sys.executable, "-m", "ganzoo", "generate", name, "--n", "16", "--out", str(path)]
+    subprocess.run(command, check=True, capture_output=True)
+    return path
+
+
+def row(name):
+    card = json.loads((presets.home() / name / "metadata.json").read_text())
+    shown = picture(name, card).relative_to(ROOT)
+    lines = card.get("score", [])
+    score = "<br>".join(line.partition(" | ")[0] for line in lines)
+    return (
+        f"| ![{name}]({shown}) | `{name}`<br>{card['data']} | {score} | {card['parameters']:,} | "
+        f"{card['minutes_on_two_cores']} | {card['licence']} |"
+    )
+
+
+def main():
+    GALLERY.mkdir(parents=True, exist_ok=True)
+    lines = [
+        "| `ganzoo generate NAME --n 16` | preset | score | parameters | minutes | licence |",
+        "|---|---|---|---|---|---|",
+        *(row(preset["name"]) for preset in presets.list_presets()),
+    ]
+    readme = ROOT / "README.md"
+    before, rest = readme.read_text().split(START)
+    readme.write_text(before + START + "\n".join(lines) + "\n" + END + rest.split(END)[1])
+
+
+if __name__ == "__main__":
+    main()
