@@ -5,9 +5,10 @@
 28x28 grey real images, the networks and batches `ganzoo train` takes (DCGAN also at 128 images).
 Figures of one run: images/s of the compiled step alone, and FLOP/s of that step as a share of the
 highest rate this machine reaches on one convolution. For FCGAN, the worst case, and DCGAN also what
-`fit` costs: the median epoch of five with the pipeline, the average, Keras's own loop and the
-callbacks of a `ganzoo train` run, over bare steps of a model without an average. Writes
-benchmarks/results/throughput.json and .md.
+`fit` costs: the median epoch of five (of 10,000 images) with the pipeline, the average, Keras's own
+loop and the callbacks of a `ganzoo train` run, over bare steps of a model without an average; the
+callbacks at the end of an epoch take the same seconds however long it is. Writes
+benchmarks/results/throughput.json and .md, where rows of families not named stay.
 """
 
 import datetime
@@ -76,7 +77,7 @@ def watchers(model, folder, images):
 
 
 class Clock(keras.callbacks.Callback):
-    """Seconds from the end of each epoch to the end of the next, after all other callbacks."""
+    """The moments at which epochs end: before or after the callbacks between two of these."""
 
     def on_train_begin(self, logs=None):
         self.ends = []
@@ -102,22 +103,24 @@ def bare_seconds(model, rounds):
     return statistics.median(pieces)
 
 
-def fit_ratio(model, images, rounds):
-    """Seconds of a step in `fit` over those of a bare step of a model without an average.
+def fit_cost(model, images, rounds):
+    """Seconds of a step in `fit` over those of a bare step of a model without an average, and
+    seconds of the callbacks at the end of an epoch.
 
     Medians, since other programs on the machine may take a second here and there; the first epoch,
     in which TensorBoard writes the graph, is left out.
     """
     plain = type(model).from_config({**model.get_config(), "ema_decay": None})
     plain.compile()
-    before, clock = bare_seconds(plain, rounds), Clock()
+    before, first, last = bare_seconds(plain, rounds), Clock(), Clock()
     with tempfile.TemporaryDirectory() as folder:
-        listed = [*watchers(model, pathlib.Path(folder), images), clock]
+        listed = [first, *watchers(model, pathlib.Path(folder), images), last]
         model.fit(images, epochs=EPOCHS + 1, verbose=0, callbacks=listed)
-    epochs = [b - a for a, b in itertools.pairwise(clock.ends)]
+    epochs = [b - a for a, b in itertools.pairwise(last.ends)]
+    written = [b - a for a, b in zip(first.ends, last.ends, strict=True)][1:]
     after = bare_seconds(plain, rounds)
     fit = statistics.median(epochs) / rounds.cardinality().numpy()
-    return fit / statistics.mean([before, after])
+    return fit / statistics.mean([before, after]), statistics.median(written)
 
 
 def measure(cls, dtype, peak, batch):
@@ -134,9 +137,9 @@ def measure(cls, dtype, peak, batch):
         lambda spec: tf.zeros(spec.shape, spec.dtype), rounds.element_spec
     )
     counted = flops(tf.function(model.train_step), element)
-    ratio = None
+    ratio = written = None
     if cls in (ganzoo.FCGAN, ganzoo.DCGAN):
-        ratio = round(float(fit_ratio(model, images, rounds)), 3)
+        ratio, written = (round(float(x), 3) for x in fit_cost(model, images, rounds))
     return {
         "family": cls.__name__,
         "precision": dtype,
@@ -145,6 +148,7 @@ def measure(cls, dtype, peak, batch):
         "gflop_per_image": round(counted / batch / model.d_steps / 1e9, 4),
         "share_of_peak": round(counted / seconds / peak, 3),
         "fit_over_bare_step": ratio,
+        "seconds_at_epoch_end": written,
     }
 
 
@@ -159,6 +163,17 @@ def main(names):
                     row = measure(cls, dtype, peak, batch)
                     rows.append({**row, "peak_gflops": round(peak / 1e9)})
                     print(rows[-1], flush=True)
+    old = RESULTS / "throughput.json"
+    if names and old.exists():  # of one machine and one set of versions, or not at all
+        kept = json.loads(old.read_text())
+        measured = {(row["family"], row["precision"], row["batch"]) for row in rows}
+        rows += [
+            {**dict.fromkeys(rows[0]), **row}
+            for row in kept["rows"]
+            if (row["family"], row["precision"], row["batch"]) not in measured
+        ]
+        order = [cls.__name__ for cls in ganzoo.MODELS]
+        rows.sort(key=lambda row: (row["precision"], order.index(row["family"]), row["batch"]))
     result = {
         "date": datetime.date.today().isoformat(),
         "machine": machine(),

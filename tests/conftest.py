@@ -63,10 +63,19 @@ def garment_classifier():
     return lambda images: network.predict(images, verbose=0).argmax(axis=1)
 
 
+#: words in a test's name -> the families for which it is not slow
+SLOW = {
+    ("xla", "eager", "mixed_bfloat16"): ("FCGAN", "DCGAN", "WGANGP"),
+    ("two_devices",): ("FCGAN", "DCGAN", "WGANGP", "CGAN", "SNGAN", "R3GAN", "CycleGAN"),
+}
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items):
-    """XLA takes up to half a minute a family, however small: three stand for all, with a
-    perceptron, batch normalisation and a second derivative; so they do for eager steps and for
-    bfloat16 beside float16. The others are slow tests.
+    """XLA and two devices take up to half a minute a family, however small: some stand for all,
+    with a perceptron, batch normalisation and a second derivative; on two devices also with
+    classes, weights that are no parameters and schedules by images. So they do for eager steps
+    and for bfloat16 beside float16. The others are slow tests.
 
     On several workers, what shares a trained model or another fixture stays in one: a family of the
     battery, or a file.
@@ -75,6 +84,7 @@ def pytest_collection_modifyitems(items):
         cls = item.callspec.params.get("cls") if hasattr(item, "callspec") else None
         battery = cls is not None and item.path.name == "test_every_model.py"
         item.add_marker(pytest.mark.xdist_group(cls.__name__ if battery else item.path.name))
-        quick = cls is None or cls.__name__ in ("FCGAN", "DCGAN", "WGANGP")
-        if not quick and any(word in item.name for word in ("xla", "eager", "mixed_bfloat16")):
-            item.add_marker(pytest.mark.slow)
+        for words, stand_for_all in SLOW.items():
+            named = any(word in item.name for word in words)
+            if named and cls is not None and cls.__name__ not in stand_for_all:
+                item.add_marker(pytest.mark.slow)
