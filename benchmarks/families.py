@@ -35,15 +35,19 @@ def adds(cls):
 
 
 def measured():
-    """Class name -> largest error of outputs and of gradients, against which source."""
+    """Class name -> a source, and the largest errors of outputs and of gradients of all cases."""
     import report
     import test_dcgan_official
 
-    found = {"DCGAN": ("official PyTorch example", *test_dcgan_official.errors())}
-    for name, outputs, gradients in report.table():
-        family, source = name.split(", ", 1)
-        if " " not in family:
-            found[family] = (source, outputs, gradients)
+    cases = [("DCGAN, official PyTorch example", *test_dcgan_official.errors()), *report.table()]
+    found = {}
+    for name, *errors in cases:
+        case, source = name.split(", ", 1)
+        source, *before = found.get(case.split()[0], (source, [], []))
+        found[case.split()[0]] = (
+            source,
+            *(old + list(new.values()) for old, new in zip(before, errors, strict=True)),
+        )
     return found
 
 
@@ -62,11 +66,13 @@ def main():
         error = "the step, written out by hand in the tests"
         if cls.__name__ in errors:
             source, outputs, gradients = errors[cls.__name__]
-            error = f"{source}: outputs {max(outputs.values()):.0e}"
+            error = f"{source}: outputs {max(outputs):.0e}"
             if gradients:
-                error += f", gradients {max(gradients.values()):.0e}"
+                error += f", gradients {max(gradients):.0e}"
         shape = "x".join(map(str, model.image_shape))
-        counts = f"{trainable(model.generator):,} | {trainable(model.discriminator):,}"
+        # of CycleGAN's two of a kind the first, of TextGAN's those that are no encoders
+        networks = (getattr(model, model.players[player][0]) for player in "gd")
+        counts = " | ".join(f"{trainable(network):,}" for network in networks)
         lines.append(
             f"| `{cls.__name__}` | {paper(cls)} | {adds(cls)} | {shape} | {counts} | {error} |"
         )

@@ -19,18 +19,19 @@ def table():
     for family, source in (("SRGAN", "Lornatang/SRGAN-PyTorch"), ("ESRGAN", "XPixelGroup/BasicSR")):
         yield f"{family}, {source}", test_super_resolution.family_errors(family.lower()), {}
     yield "VGG19 features, torchvision", test_super_resolution.content_errors(), {}
-    for file, module, names in (
+    for family, module, names in (
         (
-            "pix2pix",
+            "Pix2Pix",
             test_pix2pix_official,
             ("unet128", "patchgan70_bn_ndf8_in6", "pixel_bn_ndf8_in6"),
         ),
-        ("cyclegan", test_cyclegan_official, ("resnet9_in_ngf4", "resnet6_bn_ngf4")),
+        ("CycleGAN", test_cyclegan_official, ("resnet9_in_ngf4", "resnet6_bn_ngf4")),
     ):
         for name in names:
             network, kind = module.case(name)
-            outputs, gradient = test_pix2pix_official.errors(network, file, name, kind)
-            yield f"{name}, junyanz", outputs, {"gradient of the input": gradient}
+            outputs, gradient = test_pix2pix_official.errors(network, family.lower(), name, kind)
+            label = f"{family} {name}, junyanz/pytorch-CycleGAN-and-pix2pix"
+            yield label, outputs, {"gradient of the input": gradient}
 
 
 if __name__ == "__main__":
