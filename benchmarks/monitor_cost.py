@@ -19,7 +19,7 @@ from keras import ops
 import ganzoo
 from ganzoo import gan
 
-ROUNDS = 40
+ROUNDS = 200
 
 
 def verdicts(loss, real, fake):

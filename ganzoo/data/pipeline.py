@@ -104,8 +104,8 @@ def load(
     batches = _Batches(source, columns, keeps, order, flip, turn, crop)
     # one batch ahead is decoded while the step runs on another
     dataset = order.dataset().map(batches.tensors).prefetch(2)
-    # there is nothing to tune, and Keras, which drops its iterator before the end of an epoch, would
-    # wait for the tuner to wake up: as long as the epoch took, at most a minute
+    # there is nothing to tune, and Keras, which drops its iterator before the end of an epoch,
+    # would wait for the tuner to wake up: as long as the epoch took, at most a minute
     options = tf.data.Options()
     options.autotune.enabled = False
     return dataset.with_options(options)
