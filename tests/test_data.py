@@ -356,6 +356,6 @@ def test_import_is_light():
 
 def test_no_tuner_is_started_for_whom_an_epoch_would_wait():
     """Keras drops its iterator before its end, and TensorFlow then waits until the tuner wakes."""
-    batches = ganzoo.data.load(batch_size=100)
+    batches = data.load(batch_size=100)
     assert batches.options().autotune.enabled is False
     assert batches.map(lambda *batch: batch).repeat().options().autotune.enabled is False
