@@ -87,8 +87,20 @@ def spectral_discriminator():
     return discriminator(wrap=SpectralNormalization)
 
 
-def adam(**changes):
+def adam(player, **changes):
     return keras.optimizers.Adam(**{"learning_rate": 1e-3, "beta_1": 0.5, **changes})
+
+
+def two_scales(player):
+    """Rates of one to four and no momentum, as in SAGAN's paper: a discriminator of slope one gives
+    so little to learn from that a generator as fast as it runs from mode to mode."""
+    return adam(player, learning_rate=5e-4 if player == "g" else 2e-3, beta_1=0.0)
+
+
+SPECTRAL = {
+    "networks": lambda: (generator(), spectral_discriminator()),
+    "optimizer": two_scales,
+}
 
 
 # family -> what differs from a plain pair of networks and Adam(1e-3, 0.5) for both players
@@ -108,12 +120,15 @@ SETTINGS = {
     "WGAN": {
         # the paper's 0.01 is for wide layers: here two of 64 would leave slopes near 1e-3
         "arguments": {"clip": 0.1},
-        "optimizer": lambda: keras.optimizers.RMSprop(1e-3, rho=0.99),
+        "optimizer": lambda player: keras.optimizers.RMSprop(1e-3, rho=0.99),
     },
     # the authors, too, take 0.1 for toys (gan_toy.py)
-    "WGANGP": {"arguments": {"gp_weight": 0.1}, "optimizer": lambda: adam(beta_1=0.0, beta_2=0.9)},
-    "SNGAN": {"networks": lambda: (generator(), spectral_discriminator())},
-    "SAGAN": {"networks": lambda: (generator(), spectral_discriminator())},
+    "WGANGP": {
+        "arguments": {"gp_weight": 0.1},
+        "optimizer": lambda player: adam(player, beta_1=0.0, beta_2=0.9),
+    },
+    "SNGAN": SPECTRAL,
+    "SAGAN": SPECTRAL,
 }
 
 
@@ -139,7 +154,7 @@ def train(cls, rounds=ROUNDS, seed=0):
     keras.utils.set_random_seed(seed)
     networks = dict(zip(("generator", "discriminator"), settings["networks"](), strict=True))
     model = cls(seed=seed, **networks, **settings["arguments"])
-    optimizers = {f"{player}_optimizer": settings["optimizer"]() for player in model.players}
+    optimizers = {f"{player}_optimizer": settings["optimizer"](player) for player in model.players}
     model.compile(**optimizers, steps_per_execution=50)
     points, modes = real_points(50 * BATCH * model.d_steps, seed)
     model.fit(points, modes, batch_size=BATCH, epochs=rounds // 50, verbose=0)

@@ -77,7 +77,8 @@ def list_():
     click.echo("\nPresets (ganzoo generate NAME):")
     for row in rows:
         shape = "x".join(map(str, row["image_shape"]))
-        click.echo(f"  {row['name']:<24} {shape:<10} {row['licence']:<12} {row.get('score', '')}")
+        score = (row["score"] or "").partition(" | ")[0]  # the protocol is in `ganzoo evaluate`
+        click.echo(f"  {row['name']:<24} {shape:<10} {row['licence']:<12} {score}")
     if not rows:
         click.echo("  none yet: train one, its run folder holds preset/")
 
