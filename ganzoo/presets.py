@@ -227,6 +227,7 @@ def _card(card, model, pictured):
         *(["![samples](samples.png)", ""] if pictured else []),
         "```python",
         "import ganzoo",
+        "",
         f'images = ganzoo.from_preset("{card["name"]}").{call}',
         "```",
         "",
