@@ -66,6 +66,7 @@ def garment_classifier():
 #: words in a test's name -> the families for which it is not slow
 SLOW = {
     ("xla", "eager", "mixed_bfloat16"): ("FCGAN", "DCGAN", "WGANGP"),
+    ("mixed_float16",): ("FCGAN", "DCGAN", "WGANGP", "CycleGAN"),
     ("two_devices",): ("FCGAN", "DCGAN", "WGANGP", "CGAN", "SNGAN", "R3GAN", "CycleGAN"),
 }
 
@@ -75,7 +76,7 @@ def pytest_collection_modifyitems(items):
     """XLA and two devices take up to half a minute a family, however small: some stand for all,
     with a perceptron, batch normalisation and a second derivative; on two devices also with
     classes, weights that are no parameters and schedules by images. So they do for eager steps
-    and for bfloat16 beside float16. The others are slow tests.
+    and for half precision. The others are slow tests.
 
     On several workers, what shares a trained model or another fixture stays in one: a family of the
     battery, or a file.
