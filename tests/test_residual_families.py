@@ -195,6 +195,8 @@ def test_bad_options_are_named():
     tiny = TINY[R3GAN]
     with pytest.raises(ValueError, match="takes 2 of them"):
         R3GAN(**{**tiny, "filters": (8, 8, 8)})
+    with pytest.raises(ValueError, match="takes 2 of them"):
+        R3GAN(**{**tiny, "filters": (8,)})
     with pytest.raises(ValueError, match="groups of group_size=16"):
         R3GAN(**{**tiny, "filters": (28, 8), "group_size": 16})
     with pytest.raises(ValueError, match="gamma=-1"):

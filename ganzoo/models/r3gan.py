@@ -274,7 +274,8 @@ class R3GAN(GAN):
         "epochs": 25,
         "d_steps": 1,
         "g_steps": 1,
-        "model": {"filters": 96, "blocks": 1},  # 1/20 of the paper's work, for processors
+        # for processors: a step at the paper's width does not fit into 24 GiB
+        "model": {"filters": 96, "blocks": 1},
     }
 
     def __init__(
@@ -307,9 +308,8 @@ class R3GAN(GAN):
         group_size = group_size or settings.group_size
         if generator is None or discriminator is None:
             sizes = shapes.plan(image_shape)[1] + 1
-            filters = [filters] if isinstance(filters, int) else filters
-            if filters is None or len(filters) == 1:
-                filters = extended(filters or settings.filters, sizes)
+            if filters is None or isinstance(filters, int):
+                filters = extended(settings.filters if filters is None else (filters,), sizes)
             blocks = (blocks or 2,) * sizes if isinstance(blocks, int | None) else blocks
             filters, blocks = tuple(filters), tuple(blocks)
             check_sizes(filters, blocks, group_size, sizes)
