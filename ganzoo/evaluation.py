@@ -103,6 +103,7 @@ def evaluate(
 
     Raises:
         ValueError: an unknown metric, preset or data set, too few images.
+        FileNotFoundError: a reference that is not there.
     """
     folder, file = locate(name_or_dir)
     metadata = json.loads((folder / "metadata.json").read_text())
@@ -112,6 +113,11 @@ def evaluate(
     reference = None
     if data is None and "reference" in metadata:
         file_of_it = presets.home() / "references" / f"{metadata['reference']}.npz"
+        if not file_of_it.is_file():
+            raise FileNotFoundError(
+                f"{name_or_dir} was scored against the reference {metadata['reference']!r}, which "
+                "this ganzoo does not have: give the images as --data."
+            )
         reference = scores.Reference(file_of_it, model.num_classes)
         spec, extractor = reference.data, extractor or reference.extractor
     chosen = extractor or suited(spec, model.image_shape)

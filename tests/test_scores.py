@@ -113,6 +113,9 @@ def test_a_reference_says_what_it_does_not_know(reference, fashion):
     ):
         with pytest.raises(ValueError, match=message):
             evaluation.evaluate(reference, **options)
+    (reference.parent / "references" / "few.npz").unlink()
+    with pytest.raises(FileNotFoundError, match="the reference 'few', which this ganzoo does not"):
+        evaluation.evaluate(reference)
 
 
 def test_other_protocols_are_not_compared(run, evaluated, tmp_path):
