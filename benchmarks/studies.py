@@ -1,6 +1,6 @@
 """The course notes' questions, answered on real images: three seeds, a table and a picture each.
 
-    python benchmarks/studies.py fcgan_dcgan|smoothing|noise|steps|depth|augmentation [--out FOLDER]
+    python benchmarks/studies.py fcgan_dcgan|smoothing|noise|steps|depth [--out FOLDER]
 
 28x28 Fashion-MNIST, the embedded 10,000 images. Every model is scored four times on its way: the
 Frechet distance of 10,000 fakes to the full test set in the features of the `fashion` classifier
