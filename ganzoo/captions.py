@@ -7,6 +7,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from ganzoo.data import order_of
+
 # what stands in place of a word that is not in the vocabulary; 0 is no word at all
 UNKNOWN = 1
 
@@ -125,3 +127,53 @@ def check_embeddings(embeddings, width, n):
         raise ValueError(f"embeddings of type {embeddings.dtype}: want floats (N, {width}).")
     if not np.isfinite(embeddings.astype("float32")).all():
         raise ValueError("embeddings that hold NaN or infinity: clean them.")
+
+
+def split_pair(x, y):
+    """`(images, captions)` from a tuple of both, or as given; lists of strings become arrays."""
+    if y is None and isinstance(x, list | tuple) and len(x) == 2 and hasattr(x[0], "shape"):
+        x, y = x
+    return x, np.asarray(y) if isinstance(y, list | tuple) else y
+
+
+def all_captions(data):
+    """The captions of a data set of (images, captions), from one pass over it."""
+    if isinstance(data, tf.data.Dataset):
+        if data.cardinality() == tf.data.INFINITE_CARDINALITY:
+            raise ValueError(
+                "captions of a data set without an end cannot all be read for their words: call "
+                "adapt(captions) first."
+            )
+        order = order_of(data)
+        epoch = order and order.epoch
+        found = [y for _, y in data.map(lambda *b: b[:2])] if len(data.element_spec) > 1 else []
+        if order:
+            order.epoch = epoch
+    elif isinstance(data, keras.utils.PyDataset):
+        found = [data[i][1] for i in range(len(data))]
+    else:
+        raise ValueError(
+            "captions in a form that can be passed over only once: call adapt(captions) first."
+        )
+    return np.concatenate([np.asarray(y) for y in found])
+
+
+class ReadBatches(keras.utils.PyDataset):
+    """A PyDataset with a function applied to each batch."""
+
+    def __init__(self, batches, function):
+        super().__init__(
+            workers=batches.workers,
+            use_multiprocessing=batches.use_multiprocessing,
+            max_queue_size=batches.max_queue_size,
+        )
+        self.batches, self.function = batches, function
+
+    def __len__(self):
+        return len(self.batches)
+
+    def __getitem__(self, index):
+        return self.function(self.batches[index])
+
+    def on_epoch_end(self):
+        self.batches.on_epoch_end()

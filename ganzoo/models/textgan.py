@@ -30,7 +30,6 @@ from keras import layers, ops
 
 from ganzoo import captions as texts
 from ganzoo import inputs, losses, random, sampling, shapes
-from ganzoo.data import order_of
 from ganzoo.gan import GAN
 from ganzoo.layers.text import ConditioningAugmentation
 from ganzoo.models.dcgan import batch_norm, convolution, course_up
@@ -575,17 +574,17 @@ class TextGAN(GAN):
                 or embeddings of another width. A caption of which no word is known ends in a
                 warning.
         """
-        x, y = split_pair(x, y)
+        x, y = texts.split_pair(x, y)
         if hasattr(x, "shape"):
             self.check_texts(y, len(x))
         if self.vocabulary is None and self.embedding_dim is None:
-            self.adapt(all_captions(x) if y is None else y)
+            self.adapt(texts.all_captions(x) if y is None else y)
         if isinstance(kwargs.get("validation_data"), tuple):
-            kwargs["validation_data"] = split_pair(*kwargs["validation_data"])
+            kwargs["validation_data"] = texts.split_pair(*kwargs["validation_data"])
         return super().fit(x, y, *args, **kwargs)
 
     def evaluate(self, x=None, y=None, *args, **kwargs):
-        return super().evaluate(*split_pair(x, y), *args, **kwargs)
+        return super().evaluate(*texts.split_pair(x, y), *args, **kwargs)
 
     def as_numbers(self, x, y=None):
         """Turns captions into numbers of words, outside of the step: XLA knows no strings."""
@@ -601,7 +600,7 @@ class TextGAN(GAN):
         if isinstance(x, tf.data.Dataset):
             return x.map(lambda *batch: read(batch)), None
         if isinstance(x, keras.utils.PyDataset):
-            return ReadBatches(x, read), None
+            return texts.ReadBatches(x, read), None
         if y is None:
             return (read(batch) for batch in x), None
         return read((x, y))
@@ -709,53 +708,3 @@ class TextGAN(GAN):
 
 def as_bytes(value):
     return np.frombuffer(json.dumps(value).encode(), "uint8")
-
-
-def split_pair(x, y):
-    """`(images, captions)` from a tuple of both, or as given; lists of strings become arrays."""
-    if y is None and isinstance(x, list | tuple) and len(x) == 2 and hasattr(x[0], "shape"):
-        x, y = x
-    return x, np.asarray(y) if isinstance(y, list | tuple) else y
-
-
-def all_captions(data):
-    """The captions of a data set of (images, captions), from one pass over it."""
-    if isinstance(data, tf.data.Dataset):
-        if data.cardinality() == tf.data.INFINITE_CARDINALITY:
-            raise ValueError(
-                "captions of a data set without an end cannot all be read for their words: call "
-                "adapt(captions) first."
-            )
-        order = order_of(data)
-        epoch = order and order.epoch
-        found = [y for _, y in data.map(lambda *b: b[:2])] if len(data.element_spec) > 1 else []
-        if order:
-            order.epoch = epoch
-    elif isinstance(data, keras.utils.PyDataset):
-        found = [data[i][1] for i in range(len(data))]
-    else:
-        raise ValueError(
-            "captions in a form that can be passed over only once: call adapt(captions) first."
-        )
-    return np.concatenate([np.asarray(y) for y in found])
-
-
-class ReadBatches(keras.utils.PyDataset):
-    """A PyDataset with a function applied to each batch."""
-
-    def __init__(self, batches, function):
-        super().__init__(
-            workers=batches.workers,
-            use_multiprocessing=batches.use_multiprocessing,
-            max_queue_size=batches.max_queue_size,
-        )
-        self.batches, self.function = batches, function
-
-    def __len__(self):
-        return len(self.batches)
-
-    def __getitem__(self, index):
-        return self.function(self.batches[index])
-
-    def on_epoch_end(self):
-        self.batches.on_epoch_end()
