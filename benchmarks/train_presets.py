@@ -8,9 +8,11 @@ run that was stopped goes on. --keep-out leaves pretrained/ as it is, to look at
 """
 
 import argparse
-import itertools
 import json
 import pathlib
+import shlex
+
+from shelf import minutes, shelve
 
 import ganzoo
 from ganzoo import evaluation, presets, runs, scores
@@ -37,29 +39,20 @@ def train(recipe, path, out):
     return runs.start(cls, path, out, recipe["epochs"], dict(recipe["options"]))
 
 
-def minutes(out, epochs):
-    """Of training: the shortest time between the pictures of two epochs, times the epochs, since
-    other programs on the machine only make epochs longer."""
-    pictures = sorted((out / "samples").glob("epoch_*.png"))
-    times = [picture.stat().st_mtime for picture in pictures]
-    return epochs * min(b - a for a, b in itertools.pairwise(times)) / 60
-
-
 def command(name, recipe):
     """The same as a command line, for the card."""
     words = [f"ganzoo train {recipe['model'].lower()} --data {SETS[recipe['data']][0]}"]
     words += [f"--epochs {recipe['epochs']}"]
     for option, value in recipe["options"].items():
         value = json.dumps(value, separators=(",", ":"))
-        words.append(f"--set {option}={value}")
+        words.append("--set " + shlex.quote(f"{option}={value}"))
     return " ".join(words)
 
 
-def shelve(name, recipe, out):
+def score_and_shelve(name, recipe, out):
     """Puts the generator of a run into pretrained/, with card, scores and a row in the index."""
     _, data, licence = SETS[recipe["data"]]
     model = presets.load(out / "preset")
-    folder = presets.home() / name
     load = json.loads((out / "config.json").read_text())["data"]
     about = {
         "data": data,
@@ -67,17 +60,16 @@ def shelve(name, recipe, out):
         "recipe": {"command": command(name, recipe), "epochs": recipe["epochs"]},
         "seed": 0,
         "batch_size": load["batch_size"],
-        "minutes_on_two_cores": round(minutes(out, recipe["epochs"])),
+        "minutes_on_two_cores": minutes(out, recipe["epochs"]),
         "reference": recipe["data"],
     }
-    model.save_to_preset(folder, half=True, **about)
+    folder = shelve(name, model, [], **about)
     names = ["fid"]
     if model.num_classes == 10 and recipe["data"] in ("mnist", "fashion_mnist"):
         names.append("label_fidelity")
     found = list(evaluation.evaluate(folder, names=names).values())
-    model.save_to_preset(folder, half=True, **about, score=[str(score) for score in found])
+    shelve(name, model, [str(score) for score in found], **about)
     scores.append(folder / scores.FILE, found)
-    presets.write_index()
     return found
 
 
@@ -93,7 +85,7 @@ def main():
     if not (out / "preset").exists():
         train(recipe, arguments.data / SETS[recipe["data"]][0], out)
     if not arguments.keep_out:
-        print(*shelve(arguments.name, recipe, out), sep="\n")
+        print(*score_and_shelve(arguments.name, recipe, out), sep="\n")
 
 
 if __name__ == "__main__":

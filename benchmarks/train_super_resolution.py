@@ -1,31 +1,40 @@
 """SRGAN x4 on photographs, both stages, scored as in the papers.
 
     python benchmarks/train_super_resolution.py sr_photos.npz --out runs/srgan_x4
+    python benchmarks/train_super_resolution.py sr_photos.npz --score srgan.photos_x4
 
 Trains on the photos of `bsds_train` and `t91` (291) and scores on `set5`, `set14` and `b100`: PSNR
 and SSIM of the luma, rounded to 8 bits, without a rim of `scale` pixels, of MATLAB's bicubic x4, of
 the network after its pre-training and after the adversarial stage. Sharpness is the deviation of
 the luma's Laplacian as a share of the original's. When the command is given again a stopped run
-goes on after its last whole epoch.
+goes on after its last whole epoch. Both stages go into pretrained/, `srgan.photos_x4` and, after
+the pre-training alone, `srgan.photos_x4_psnr`, unless --keep-out leaves it as it is; --score gives
+a preset's figures again.
 """
 
 import argparse
+import datetime
 import io
 import json
 import pathlib
+import time
 
 import keras
 import matplotlib.cbook
 import numpy as np
 from PIL import Image
 from scipy import ndimage
+from shelf import shelve
 
 import ganzoo
-from ganzoo import bicubic, data, images
+from ganzoo import bicubic, data, images, presets
 from ganzoo.metrics.pairs import PSNR, SSIM
 
 TRAIN, TESTS = ("bsds_train", "t91"), ("set5", "set14", "b100")
 SCALE = 4
+RESULTS = pathlib.Path(__file__).parent / "results"
+# stage -> its preset
+PRESETS = {"pretrained": "srgan.photos_x4_psnr", "adversarial": "srgan.photos_x4"}
 
 
 def files(path, split):
@@ -130,7 +139,9 @@ def model(options):
 
 
 def train(gan, batches, out, steps):
-    """Trains until G has made about that many updates, from the newest backup on."""
+    """Trains until G has made about that many updates, from the newest backup on; returns the
+    minutes it took."""
+    start = time.perf_counter()
     gan.fit(
         batches,
         epochs=-(-steps // len(batches)),
@@ -140,6 +151,47 @@ def train(gan, batches, out, steps):
         ],
         verbose=2,
     )
+    return (time.perf_counter() - start) / 60
+
+
+def put_on_shelf(found, options):
+    """Both stages as presets, their scores as a file, and the picture of the README."""
+    command = "python benchmarks/train_super_resolution.py sr_photos.npz --out FOLDER"
+    for name in ("crop", "batch_size", "filters", "blocks", "pretraining", "adversarial"):
+        command += f" --{name.replace('_', '-')} {getattr(options, name)}"
+    protocol = "Y channel, MATLAB's bicubic x4, rim of 4 pixels left out"
+    minutes = 0
+    for stage, name in PRESETS.items():
+        minutes += found[stage]["minutes"]
+        lines = []
+        for split in TESTS:
+            ours, plain = found[stage][split], found["bicubic"][split]
+            lines.append(
+                f"{split}: {ours['psnr']:.2f} dB, SSIM {ours['ssim']:.3f}, sharpness "
+                f"{ours['sharpness']:.2f}; bicubic {plain['psnr']:.2f} dB, {plain['ssim']:.3f}, "
+                f"{plain['sharpness']:.2f} | {protocol}"
+            )
+        shelve(
+            name,
+            presets.load(options.out / stage),
+            lines,
+            free_photo(options.crop),
+            data="BSDS200 and T91, 291 photographs, for research and education",
+            licence="other",
+            recipe={"command": command, "stage": stage},
+            seed=options.seed,
+            batch_size=options.batch_size,
+            minutes_on_two_cores=round(minutes),
+        )
+        photo = np.asarray(Image.open(matplotlib.cbook.get_sample_data("grace_hopper.jpg")))
+        photo = photo[20:404, 100:420]
+        small = shrunk(photo)
+        made = ganzoo.from_preset(name).upscale(small)
+        strip = np.stack([enlarged(small), made, photo])[:, 60:220, 60:220]
+        images.save(RESULTS / "gallery" / f"{name}.png", images.tile(strip, 3))
+    today = datetime.date.today().isoformat()
+    record = {"date": today, "keras": keras.__version__, "recipe": command, "protocol": protocol}
+    (RESULTS / "srgan_x4.json").write_text(json.dumps({**record, **found}, indent=1) + "\n")
 
 
 def pictures(path, folder, enlarge):
@@ -168,7 +220,12 @@ def main():
     parser.add_argument("--adversarial", type=int, default=1000, help="updates of the second")
     parser.add_argument("--content", default="lite0")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--keep-out", action="store_true", help="leave pretrained/ as it is")
+    parser.add_argument("--score", metavar="NAME", help="only give the figures of a preset again")
     options = parser.parse_args()
+    if options.score:
+        print(json.dumps(table(options.photos, ganzoo.from_preset(options.score).upscale)))
+        return
 
     keras.utils.set_random_seed(options.seed)
     batches = training_set(options.photos, options.out / "photos", options)
@@ -182,13 +239,15 @@ def main():
     if "bicubic" not in found:
         found["bicubic"] = table(options.photos, enlarged)
     for stage, steps in stages.items():
-        train(gan, batches, options.out, steps)
+        took = train(gan, batches, options.out, steps)
         if stage not in found:
-            found[stage] = table(options.photos, gan.upscale)
+            found[stage] = {"minutes": round(took, 1), **table(options.photos, gan.upscale)}
             gan.save_to_preset(options.out / stage, examples=free_photo(options.crop))
             pictures(options.photos, options.out / f"pictures_{stage}", gan.upscale)
             record.write_text(json.dumps(found, indent=1))
         print(stage, json.dumps(found[stage]))
+    if not options.keep_out:
+        put_on_shelf(found, options)
 
 
 if __name__ == "__main__":

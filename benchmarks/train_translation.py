@@ -6,9 +6,11 @@
     python benchmarks/train_translation.py score facades facades.npz runs/facades/preset \\
         --l1 runs/facades_l1
     python benchmarks/train_translation.py score horses horse2zebra128.npz pretrained/NAME
+    python benchmarks/train_translation.py shelve horses horse2zebra128.npz runs/horses
 
-`train` goes on where an earlier one stopped. `facades_l1` is the same U-Net on the same pairs with
-the L1 distance alone. Scores are of the test split, at 128 px, from 8-bit images:
+`train` goes on where an earlier one stopped. `shelve` scores a run and puts it into pretrained/.
+`facades_l1` is the same U-Net on the same pairs with the L1 distance alone. Scores are of the test
+split, at 128 px, from 8-bit images:
 
 * facades: mean absolute difference to the photo, in [0, 255], and SSIM, of the model, of L1 alone
   and of the mean photo of the training split, the same for every drawing. L1 rewards blur: a model
@@ -19,14 +21,16 @@ the L1 distance alone. Scores are of the test split, at 128 px, from 8-bit image
 """
 
 import argparse
+import datetime
 import json
 import pathlib
 
 import keras
 import numpy as np
+from shelf import minutes, shelve
 
 import ganzoo
-from ganzoo import data, runs
+from ganzoo import data, images, runs
 from ganzoo.metrics.pairs import SSIM
 
 SIDE = (128, 128, 3)
@@ -42,6 +46,15 @@ FACADES = {
 # windows of 96 from photos of 128: the generators are convolutions, and translate whole photos
 HORSES = {"image_shape": (96, 96, 3), "enlarge": 4 / 3, "filters": 32, "blocks": 6}
 RECIPES = {"facades": ("Pix2Pix", FACADES, 100), "horses": ("CycleGAN", HORSES, 30)}
+#: its preset, and what the card says of the data
+PRESETS = {
+    "facades": ("pix2pix.facades_128", "CMP facades, 400 pairs; research data, no free licence"),
+    "horses": (
+        "cyclegan.horse2zebra_128",
+        "1,067 horses and 1,334 zebras of ImageNet at 128 px; for non-commercial research",
+    ),
+}
+RESULTS = pathlib.Path(__file__).parent / "results"
 
 
 def train(name, path, out, epochs):
@@ -111,10 +124,10 @@ def score_facades(path, model, l1):
         twin.generator.load_weights(l1 / "l1.weights.h5")
         made["L1 alone"] = twin.translate(drawings)
     scores = {}
-    for name, images in made.items():
+    for name, answers in made.items():
         likeness = SSIM()
-        likeness.update_state(photos, images)
-        difference = np.abs(photos.astype(int) - images).mean()
+        likeness.update_state(photos, answers)
+        difference = np.abs(photos.astype(int) - answers).mean()
         scores[name] = {"L1": round(difference, 2), "SSIM": round(float(likeness.result()), 4)}
     return {"test pairs": len(photos), **scores}
 
@@ -157,9 +170,68 @@ def score_horses(path, model):
     return scores
 
 
+def lines_of(name, scores):
+    """Scores as lines for the card: figures, and behind " | " their protocol."""
+    if name == "facades":
+        n = scores.pop("test pairs")
+        figures = (f"{key} L1 {s['L1']:.1f}, SSIM {s['SSIM']:.3f}" for key, s in scores.items())
+        return [f"{'; '.join(figures)} | {n} test pairs, 128 px, 8 bits"]
+    return [
+        f"{way}: {s['taken for the other']:.0%} taken for the other, of the sources "
+        f"{s['sources taken for the other']:.0%}; there and back {s['there and back']:.1f} | "
+        f"{s['test photos']} test photos, 128 px, 8 bits, a classifier of the training photos"
+        for way, s in scores.items()
+    ]
+
+
+def picture(name, path, model):
+    """Test images, what the model makes of them, and the target or the way back, in columns."""
+    if name == "facades":
+        photos, drawings = (part[:64:8] for part in whole(path, "test", pairs="side_by_side"))
+        rows = [drawings, model.translate(drawings), photos]
+    else:
+        rows = []
+        for photos, way in zip(whole(path, "test"), ("ab", "ba"), strict=True):
+            made = model.translate(photos[4:64:8], way)
+            rows += [photos[4:64:8], made]
+    images.save(
+        RESULTS / "gallery" / f"{PRESETS[name][0]}.png", images.tile(np.concatenate(rows), 8)
+    )
+
+
+def put_on_shelf(name, path, run, model, scores):
+    preset, about_data = PRESETS[name]
+    family, _, _ = RECIPES[name]
+    config = json.loads((run / "config.json").read_text())
+    epochs = config["epochs"]
+    record = {
+        "date": datetime.date.today().isoformat(),
+        "keras": keras.__version__,
+        "class": family,
+        "epochs": epochs,
+        "scores": scores,
+    }
+    (RESULTS / f"{preset}.json").write_text(json.dumps(record, indent=1) + "\n")
+    picture(name, path, model)
+    command = (
+        f"python benchmarks/train_translation.py train {name} {pathlib.Path(path).name} FOLDER"
+    )
+    shelve(
+        preset,
+        model,
+        lines_of(name, dict(scores)),
+        data=about_data,
+        licence="other",
+        recipe={"command": f"{command} --epochs {epochs}", "epochs": epochs},
+        seed=0,
+        batch_size=config["data"]["batch_size"],
+        minutes_on_two_cores=minutes(run, epochs),
+    )
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("action", choices=["train", "score"])
+    parser.add_argument("action", choices=["train", "score", "shelve"])
     parser.add_argument("name", choices=[*RECIPES, "facades_l1"])
     parser.add_argument("data")
     parser.add_argument("path", type=pathlib.Path, help="run folder, or a preset to score")
@@ -169,11 +241,14 @@ def main():
     if given.action == "train":
         train(given.name, given.data, given.path, given.epochs)
         return
-    model = ganzoo.from_preset(given.path)
+    shelving = given.action == "shelve"
+    model = ganzoo.from_preset(given.path / "preset" if shelving else given.path)
     if given.name == "facades":
         scores = score_facades(given.data, model, given.l1)
     else:
         scores = score_horses(given.data, model)
+    if shelving:
+        put_on_shelf(given.name, given.data, given.path, model, scores)
     print(json.dumps(scores, indent=1))
 
 
