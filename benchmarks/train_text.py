@@ -1,12 +1,14 @@
 """TextGAN trained, and whether the text matters: both measured by models that saw real images only.
 
     python benchmarks/train_text.py emoji_noto64.npz --out runs/textgan_emoji
+    python benchmarks/train_text.py emoji_noto64.npz --out runs/textgan_emoji --shelve
     python benchmarks/train_text.py anime_faces64.npz --out runs/textgan_anime
 
 Trains as `ganzoo train textgan` does, with narrower networks and DiffAugment, unless the run folder
 has a preset (a run that was stopped goes on); then scores the preset and writes
 benchmarks/results/text_NAME.json and .png, NAME being that of the file. In the picture a row is a
-held-back caption: the real image, then seven fakes.
+held-back caption: the real image, then seven fakes. --shelve puts the emoji's model into
+pretrained/, as `textgan.emoji_64`; that of the faces may not be passed on.
 
 R-precision: an image is right when, of the caption it was made for and 9 others of the held-back
 captions, drawn at random, the judge ranks its own first; chance is 10 %. The judge is an image-text
@@ -27,6 +29,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 from keras import layers
+from shelf import minutes, shelve
 
 import ganzoo
 from ganzoo import captions as texts
@@ -187,14 +190,43 @@ def score(gan, path, judge_epochs, each):
     return found, grid, rows
 
 
+def put_on_shelf(gan, found, out):
+    """`textgan.emoji_64`, with its R-precision on the card."""
+    config = json.loads((out / "config.json").read_text())
+    score = (
+        f"R-precision {found['generated']['r_precision']:.1%} of 10, real images "
+        f"{found['real']['r_precision']:.1%}, captions exchanged "
+        f"{found['generated_exchanged']['r_precision']:.1%} | {found['images']:,} fakes of "
+        f"{found['with_known_words']} held-back captions, a judge that saw real images only"
+    )
+    shelve(
+        "textgan.emoji_64",
+        gan,
+        [score],
+        data="Noto Emoji on white and their Unicode names, 1,706 training images",
+        licence="apache-2.0",
+        recipe={
+            "command": "python benchmarks/train_text.py emoji_noto64.npz --out FOLDER"
+            f" --epochs {config['epochs']}",
+            "epochs": config["epochs"],
+        },
+        seed=config["seed"],
+        batch_size=config["data"]["batch_size"],
+        minutes_on_two_cores=minutes(out, config["epochs"]),
+    )
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=pathlib.Path)
     parser.add_argument("--out", type=pathlib.Path, required=True, help="run folder")
     parser.add_argument("--epochs", type=int, help=f"of TextGAN; default {STEPS} steps")
     parser.add_argument("--judge-epochs", type=int, default=60)
+    parser.add_argument("--shelve", action="store_true", help="put it into pretrained/")
     parser.add_argument("--each", type=int, default=5, help="images of each held-back caption")
     given = parser.parse_args()
+    if given.shelve and given.data.stem != "emoji_noto64":
+        parser.error(f"--shelve: weights of {given.data.name} may not be passed on.")
     preset = given.out / "preset"
     if not preset.exists():
         if (given.out / "config.json").exists():
@@ -213,6 +245,8 @@ def main():
     name = RESULTS / f"text_{given.data.stem}"
     name.with_suffix(".json").write_text(json.dumps({**found, "rows": rows}, indent=1) + "\n")
     images.save(name.with_suffix(".png"), images.tile(grid, 8))
+    if given.shelve:
+        put_on_shelf(gan, found, given.out)
 
 
 if __name__ == "__main__":
