@@ -15,6 +15,7 @@ import tensorflow as tf
 from keras import ops
 
 from ganzoo import inputs, losses, sampling
+from ganzoo.averages import StandingStatistics
 from ganzoo.labels import DiscriminatorOptions
 from ganzoo.optimizers import Optimizers, agree_on_finite
 from ganzoo.random import Noise, uniform
@@ -313,7 +314,8 @@ class GAN(keras.Model):
         return any(getattr(self, f"ema_{name}") is not None for name in self.averaged)
 
     def average(self, decay=None):
-        """Moves the averages towards their networks; what is not trained is copied.
+        """Moves the averages towards their networks; what is not trained is copied, and running
+        statistics are put right at the end of an epoch, see `ganzoo.averages`.
 
         Args:
             decay: share kept; None for `ema_decay`.
@@ -416,11 +418,12 @@ class GAN(keras.Model):
                 *keras.utils.unpack_x_y_sample_weight(validation_data)[:2],
                 validation_batch_size or batch_size,
             )
+        averaging = StandingStatistics() if self.has_average else None
         return super().fit(
             self.as_numbers(rounds)[0],
             epochs=epochs,
             verbose=verbose,
-            callbacks=inputs.with_callback(callbacks, epochs_told),
+            callbacks=inputs.with_callbacks(self, averaging, callbacks, epochs_told),
             validation_data=validation_data,
             shuffle=False,  # done by now; Keras would only warn
             initial_epoch=initial_epoch,

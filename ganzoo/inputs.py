@@ -331,11 +331,14 @@ class _Epochs(keras.callbacks.Callback):
             self.order.seed = abs(int(self.noise.state.numpy()[0]))
 
 
-def with_callback(callbacks, callback):
-    """The callbacks of `fit` with one of ours at the end; None adds nothing."""
-    if callback is None:
-        return callbacks
-    if isinstance(callbacks, keras.callbacks.CallbackList):
-        callbacks.append(callback)
-        return callbacks
-    return [*tf.nest.flatten(callbacks or []), callback]
+def with_callbacks(model, first, callbacks, last):
+    """The callbacks of `fit` between two of ours; None is none."""
+    if not isinstance(callbacks, keras.callbacks.CallbackList):
+        given = [first, *tf.nest.flatten(callbacks or []), last]
+        return [callback for callback in given if callback is not None]
+    if first is not None:
+        callbacks.callbacks.insert(0, first)
+        first.set_model(model)
+    if last is not None:
+        callbacks.append(last)
+    return callbacks

@@ -11,6 +11,7 @@ import tiny
 from keras import ops
 
 import ganzoo
+from ganzoo.averages import BATCHES, IMAGES
 from ganzoo.optimizers import agree_on_finite
 
 
@@ -128,6 +129,28 @@ def test_the_average_is_its_closed_form(tiny_images):
     z = ops.ones((2, 4))
     np.testing.assert_array_equal(gan(z), gan.ema_generator(z, training=False))
     np.testing.assert_array_equal(gan(z, training=True), gan.generator(z, training=True))
+    assert not gan.ema_generator.trainable_variables
+
+
+def test_the_average_has_running_statistics_of_its_own(tiny_images):
+    """Mean and variance of what reaches its first normalisation, written out; those copied from the
+    generator in training are of other weights."""
+    gan = tiny.make(ganzoo.DCGAN, ema_decay=0.99)
+    # held-out losses come before the end of the epoch
+    gan.fit(tiny_images[:64], batch_size=16, verbose=0, validation_data=tiny_images[64:80])
+    (z,) = gan.sampling_inputs(BATCHES * IMAGES, None, 0, None)
+    average, trained = (
+        next(layer for layer in network.layers if hasattr(layer, "moving_mean"))
+        for network in (gan.ema_generator, gan.generator)
+    )
+    reaching = keras.Model(gan.ema_generator.input, average.input)(z)
+    batches = np.asarray(reaching).reshape(BATCHES, -1, reaching.shape[-1])
+    mean, variance = batches.mean((0, 1)), batches.var(1).mean(0)
+    np.testing.assert_allclose(average.moving_mean, mean, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(average.moving_variance, variance, rtol=1e-4)
+    assert np.abs(trained.moving_variance / variance - 1).max() > 0.1
+    assert average.momentum == 0.9
+    assert not average.trainable
     assert not gan.ema_generator.trainable_variables
 
 
