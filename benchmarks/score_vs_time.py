@@ -118,6 +118,16 @@ CONTESTANTS = {
     "the Keras example": (example, 64),
     "ganzoo FCGAN": (family(ganzoo.FCGAN), 256),
     "ganzoo DCGAN": (family(ganzoo.DCGAN), 64),
+    # the best of the preset recipes that see no labels
+    "ganzoo InfoGAN": (
+        family(
+            ganzoo.InfoGAN,
+            generator_filters=(64, 32),
+            discriminator_filters=(32, 64),
+            ema_decay=0.995,
+        ),
+        128,
+    ),
 }
 
 
