@@ -44,7 +44,8 @@ class GAN(keras.Model):
         networks: dict, attribute name -> a `keras.Model` (the user's own) or a function without
             arguments that makes one under this model's dtype policy.
         ema_decay: share kept of the averaged generator at each step, in [0, 1); None for no
-            average. Default None.
+            average. Default None. `fit` gives the average running statistics of its own after each
+            epoch; until then they are the trained generator's.
         augment: a Keras layer applied to whatever the discriminator sees, or None.
         seed: int seed of latents, label draws and input noise, or None for a random one. Initial
             weights follow `keras.utils.set_random_seed`.
