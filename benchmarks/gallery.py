@@ -26,7 +26,8 @@ def picture(name, card):
         if not path.exists():
             raise SystemExit(f"{path} is missing: the benchmark that trained {name} draws it.")
         return path
-    command = [sys.executable, "-m", "ganzoo", "generate", name, "--n", "16", "--out", str(path)]
+    command = [sys.executable, "-m", "ganzoo", "generate", name, "--n", "16"]
+    command += ["--out", str(path), "--force"]
     subprocess.run(command, check=True, capture_output=True)
     return path
 
