@@ -12,8 +12,9 @@ class StandingStatistics(keras.callbacks.Callback):
 
     `GAN.average` copies those of the generator in training. They are of other weights: behind
     averaged ones activations are smaller, and images come out too bright. So at the end of an
-    epoch, and before held-out losses, they are taken anew from images of fixed latents, as Brock et
-    al. 2018 do (https://arxiv.org/abs/1809.11096, section 4.3.1). `fit` puts this callback first.
+    epoch, and before held-out losses, they are taken anew from images of fixed latents: the
+    standing statistics of Brock et al. 2018, https://arxiv.org/abs/1809.11096. `fit` puts this
+    callback first.
     """
 
     def on_train_begin(self, logs=None):
