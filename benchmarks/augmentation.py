@@ -4,12 +4,11 @@
 
 500 images of the embedded Fashion-MNIST, 50 a class. A CGAN with DiffAugment learns from these 500
 alone; `ganzoo generate --labels` writes class folders of its images. A classifier (the network of
-the `fashion` extractor, fresh) then learns from the real images, from real and made ones, and from
-made ones only; the number of steps is the same for all, and so is the number of real images in a
-batch, where there are any: half of it or all. It is tested on the other 9,500 embedded images,
-which neither network has seen. Moving the real images by up to two pixels is there to compare with:
-it costs nothing. Writes benchmarks/results/studies/augmentation.json, .md and .png; what is done
-already lies in --out and is not done again.
+the `fashion` extractor, fresh) then learns from the real images, from batches half real and half
+made, and from made ones only, in the same number of steps. It is tested on the other 9,500 embedded
+images, which neither network has seen. Moving the real images by up to two pixels is there to
+compare with: it costs nothing. Writes benchmarks/results/studies/augmentation.json, .md and .png;
+what is done already lies in --out and is not done again.
 """
 
 import argparse

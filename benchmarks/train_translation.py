@@ -185,7 +185,7 @@ def lines_of(name, scores):
 
 
 def picture(name, path, model):
-    """Test images, what the model makes of them, and the target or the way back, in columns."""
+    """Eight test images a row: drawings, results, photos; or sources and results of each way."""
     if name == "facades":
         photos, drawings = (part[:64:8] for part in whole(path, "test", pairs="side_by_side"))
         rows = [drawings, model.translate(drawings), photos]
