@@ -54,10 +54,12 @@ def make_images(real, seed, out):
     model.compile()
     model.fit(data.load(real, batch_size=GAN_BATCH, seed=seed), epochs=GAN_EPOCHS, verbose=0)
     model.save_to_preset(out / "preset")
-    shutil.rmtree(out / "made", ignore_errors=True)  # of a run that was stopped
+    half_done = out / "half_done"
+    shutil.rmtree(half_done, ignore_errors=True)  # of a run that was stopped
     order = ["generate", str(out / "preset"), "--n", str(MADE), "--seed", str(seed)]
-    order += ["--labels", ",".join(map(str, range(CLASSES))), "--out", str(out / "made")]
+    order += ["--labels", ",".join(map(str, range(CLASSES))), "--out", str(half_done)]
     cli.main(order, standalone_mode=False)
+    half_done.rename(out / "made")
 
 
 def endless(x, y, batch, shift=0):
