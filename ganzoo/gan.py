@@ -93,6 +93,11 @@ class GAN(keras.Model):
         super().__init__(**kwargs)
         if ema_decay is not None and not 0 <= ema_decay < 1:
             raise ValueError(f"ema_decay={ema_decay}: want a number in [0, 1), or None.")
+        if augment is not None and not callable(augment):
+            raise ValueError(
+                f"augment={augment!r}: want a Keras layer such as ganzoo.augment.DiffAugment(), or "
+                'None; `ganzoo train --set augment={"policy": ["color"]}` takes its arguments.'
+            )
         self.ema_decay, self.augment, self.seed = ema_decay, augment, seed
         self._given = tuple(k for k, v in networks.items() if isinstance(v, keras.Model))
         with self._policy():

@@ -18,6 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from ganzoo import __version__, callbacks, data
+from ganzoo.augment import DiffAugment
 from ganzoo.data import sources
 from ganzoo.files import replacing
 from ganzoo.labels import LabelSmoothing
@@ -435,9 +436,9 @@ def sort_options(cls, options):
             f"{cls.__name__} has no option {unknown[0]!r}; "
             + (f"nearest: {', '.join(near)}." if near else f"it has {', '.join(known)}.")
         )
-    smoothing = options.get("label_smoothing")
-    if isinstance(smoothing, dict):
-        options = {**options, "label_smoothing": LabelSmoothing(**smoothing)}
+    for name, made_of in (("label_smoothing", LabelSmoothing), ("augment", DiffAugment)):
+        if isinstance(options.get(name), dict):
+            options = {**options, name: made_of(**options[name])}
     return (
         {name: value for name, value in options.items() if name in constructor},
         {name: value for name, value in options.items() if name in compiling},

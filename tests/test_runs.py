@@ -358,6 +358,21 @@ def test_options_reach_the_class_and_its_compile():
     assert compiling == {"label_smoothing": ganzoo.LabelSmoothing(real=(0.7, 1.2))}
 
 
+def test_augmentation_is_given_by_its_arguments_and_found_again(tmp_path):
+    out = tmp_path / "run"
+    policy = '{"policy": ["translation", "color"]}'
+    code, printed = invoke(
+        *("train", "fcgan", "--epochs", 1, "--out", out, *TINY, "--set", f"augment={policy}")
+    )
+    assert code == 0, printed
+    done = run("train", "fcgan", "--out", out, "--resume", "--epochs", 2)
+    assert done.returncode == 0, done.stderr
+    assert ganzoo.from_preset(out / "preset").augment.policy == ("color", "translation")
+    code, printed = invoke("train", "fcgan", "--out", tmp_path / "no", "--set", "augment=color")
+    assert code and "augment='color': want a Keras layer" in printed
+    assert not (tmp_path / "no").exists()
+
+
 def test_train_takes_narrow_networks_unless_an_architecture_is_asked_for(tmp_path, monkeypatch):
     made = []
     monkeypatch.setattr(runs, "train", lambda model, *_: made.append(model))
