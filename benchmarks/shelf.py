@@ -2,6 +2,10 @@
 
 import itertools
 
+import matplotlib.cbook
+import numpy as np
+from PIL import Image
+
 from ganzoo import presets
 
 
@@ -27,3 +31,15 @@ def minutes(out, epochs):
     pictures = sorted((out / "samples").glob("epoch_*.png"))
     times = [picture.stat().st_mtime for picture in pictures]
     return round(epochs * min(b - a for a, b in itertools.pairwise(times)) / 60)
+
+
+def free_photo():
+    """A photograph that may be passed on, uint8 `(600, 512, 3)`, for the pictures of presets whose
+    own photographs may not: Grace Hopper, U.S. Navy, public domain, which comes with Matplotlib."""
+    return np.asarray(Image.open(matplotlib.cbook.get_sample_data("grace_hopper.jpg")))
+
+
+def windows(photo, side):
+    """Eight windows of it, `(8, side, side, 3)`."""
+    corners = [(top, left) for top in (60, 130, 300, 420) for left in (180, 270)]
+    return np.stack([photo[top : top + side, left : left + side] for top, left in corners])

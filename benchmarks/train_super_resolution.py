@@ -20,11 +20,10 @@ import pathlib
 import time
 
 import keras
-import matplotlib.cbook
 import numpy as np
 from PIL import Image
 from scipy import ndimage
-from shelf import shelve
+from shelf import free_photo, shelve, windows
 
 import ganzoo
 from ganzoo import bicubic, data, images, presets
@@ -111,14 +110,6 @@ def training_set(path, folder, options):
     )
 
 
-def free_photo(side):
-    """Eight windows `(8, side, side, 3)` of a photograph that may be passed on, for the picture of
-    the preset: Grace Hopper, U.S. Navy, public domain, which comes with Matplotlib."""
-    photo = np.asarray(Image.open(matplotlib.cbook.get_sample_data("grace_hopper.jpg")))
-    corners = [(top, left) for top in (60, 130, 300, 420) for left in (180, 270)]
-    return np.stack([photo[top : top + side, left : left + side] for top, left in corners])
-
-
 def model(options):
     """The network and the learning rates of both stages."""
     gan = ganzoo.SRGAN(
@@ -177,7 +168,7 @@ def put_on_shelf(found, options):
             name,
             presets.load(options.out / stage),
             lines,
-            free_photo(options.crop),
+            windows(free_photo(), options.crop),
             data="BSDS200 and T91, 291 photographs, for research and education",
             licence="other",
             recipe={"command": command, "stage": stage},
@@ -185,8 +176,7 @@ def put_on_shelf(found, options):
             batch_size=options.batch_size,
             minutes_on_two_cores=round(minutes),
         )
-        photo = np.asarray(Image.open(matplotlib.cbook.get_sample_data("grace_hopper.jpg")))
-        photo = photo[20:404, 100:420]
+        photo = free_photo()[20:404, 100:420]
         small = shrunk(photo)
         made = ganzoo.from_preset(name).upscale(small)
         strip = np.stack([enlarged(small), made, photo])[:, 60:220, 60:220]
@@ -246,7 +236,7 @@ def main():
         took = train(gan, batches, options.out, steps)
         if stage not in found:
             found[stage] = {"minutes": round(took, 1), **table(options.photos, gan.upscale)}
-            gan.save_to_preset(options.out / stage, examples=free_photo(options.crop))
+            gan.save_to_preset(options.out / stage, examples=windows(free_photo(), options.crop))
             pictures(options.photos, options.out / f"pictures_{stage}", gan.upscale)
             record.write_text(json.dumps(found, indent=1))
         print(stage, json.dumps(found[stage]))

@@ -37,16 +37,14 @@ def list_presets():
 
 def write_index():
     """Makes `index.json` anew from the folders beside it; for those who add a preset."""
-    from ganzoo import scores
     from ganzoo.files import replacing
 
     rows = []
     for config in sorted(home().glob("*/config.json")):
         card = json.loads((config.parent / "metadata.json").read_text())
-        file = config.parent / scores.FILE
         keys = ("class", "data", "image_shape", "parameters", "licence", "sha256")
         rows.append({"name": config.parent.name, **{key: card.get(key) for key in keys}})
-        rows[-1]["score"] = str(scores.read(file)[0]) if file.exists() else None
+        rows[-1]["score"] = next(iter(card.get("score", [])), None)
     with replacing(home() / "index.json") as path:
         path.write_text(json.dumps({"format": FORMAT, "presets": rows}, indent=1) + "\n")
 
