@@ -43,6 +43,7 @@ FACADES = {
     "direction": "ba",
     "filters": 24,
     "norm": "instance",
+    "ema_decay": 0.999,
     "batch_size": 4,
 }
 # windows of 96 from photos of 128: the generators are convolutions, and translate whole photos
@@ -53,7 +54,7 @@ HORSES = {
     "blocks": 6,
     "ema_decay": 0.999,
 }
-RECIPES = {"facades": ("Pix2Pix", FACADES, 60), "horses": ("CycleGAN", HORSES, 12)}
+RECIPES = {"facades": ("Pix2Pix", FACADES, 80), "horses": ("CycleGAN", HORSES, 12)}
 #: its preset, and what the card says of the data
 PRESETS = {
     "facades": ("pix2pix.facades_128", "CMP facades, 400 pairs; research data, no free licence"),
@@ -82,7 +83,8 @@ def unet():
 def train_l1(path, out, epochs):
     keras.utils.set_random_seed(0)
     network = unet()
-    network.compile(keras.optimizers.Adam(2e-4, beta_1=0.5), "mae")
+    average = {"use_ema": True, "ema_momentum": FACADES["ema_decay"]}
+    network.compile(keras.optimizers.Adam(2e-4, beta_1=0.5, **average), "mae")
     larger = round(SIDE[0] * 286 / 256)
     pairs = data.load(
         path,
@@ -135,7 +137,7 @@ def score_facades(path, model, l1):
     mean = np.round(known.mean(axis=0)).astype("uint8")
     made = {"model": model.translate(drawings), "mean photo": np.stack([mean] * len(photos))}
     if l1:
-        twin = ganzoo.Pix2Pix.from_config(model.get_config())
+        twin = ganzoo.Pix2Pix.from_config({**model.get_config(), "ema_decay": None})
         twin.generator.load_weights(l1 / "l1.weights.h5")
         made["L1 alone"] = twin.translate(drawings)
     scores = {}
@@ -202,18 +204,16 @@ def lines_of(name, scores):
 
 
 def picture(name, path, model):
-    """Eight test images a row: drawings, results, photos; or sources and results of each way."""
+    """Four test images a row: drawings, results, photos; or sources and results of each way."""
     if name == "facades":
-        photos, drawings = (part[:64:8] for part in whole(path, "test", pairs="side_by_side"))
-        rows = [drawings, model.translate(drawings), photos]
+        photos, drawn = (part[:64:16] for part in whole(path, "test", pairs="side_by_side"))
+        rows = [drawn, model.translate(drawn), photos]
     else:
         rows = []
         for photos, way in zip(kinds(path, "test"), ("ab", "ba"), strict=True):
-            made = model.translate(photos[4:64:8], way)
-            rows += [photos[4:64:8], made]
-    images.save(
-        RESULTS / "gallery" / f"{PRESETS[name][0]}.png", images.tile(np.concatenate(rows), 8)
-    )
+            rows += [photos[4:64:16], model.translate(photos[4:64:16], way)]
+    shown = images.tile(np.concatenate(rows), columns=4)
+    images.save(RESULTS / "gallery" / f"{PRESETS[name][0]}.png", shown)
 
 
 # the dataset's colours
