@@ -9,8 +9,8 @@
     python benchmarks/train_translation.py shelve horses horse2zebra128.npz runs/horses
 
 `train` goes on where an earlier one stopped. `shelve` scores a run and puts it into pretrained/.
-`facades_l1` is the same U-Net, averaged likewise, with the L1 distance alone. Scores are of the test
-split, at 128 px, from 8-bit images:
+`facades_l1` is the same U-Net, averaged likewise, with the L1 distance alone. Scores are of the
+test split, at 128 px, from 8-bit images:
 
 * facades: mean absolute difference to the photo, in [0, 255], and SSIM, of the model, of L1 alone
   and of the mean photo of the training split, the same for every drawing. L1 rewards blur: a model
