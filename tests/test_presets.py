@@ -177,6 +177,13 @@ def test_a_preset_of_the_hub_loads_from_its_cache_without_network(preset, tmp_pa
         ganzoo.from_preset("hf://user/tiny")
 
 
+def tiles_of(picture, row):
+    """The eight square images in a row of a card's picture."""
+    side = picture.shape[1] // 8 - 2
+    top, lefts = row * (side + 2) + 2, range(2, picture.shape[1] - side, side + 2)
+    return np.stack([picture[top : top + side, k : k + side] for k in lefts]).astype("uint8")
+
+
 def test_every_named_preset_loads_and_draws_as_its_card_shows():
     rows = presets.list_presets()
     shipped = {p.parent.name for p in presets.home().glob("*/config.json")}
@@ -189,14 +196,12 @@ def test_every_named_preset_loads_and_draws_as_its_card_shows():
         shown = np.asarray(Image.open(folder / "samples.png").convert("RGB")).astype(int)
         if model.makes_with == "generate":
             drawn = np.broadcast_to(images.tile(*model.preview(64)), shown.shape)
-        else:  # eight sources, and below them what is made of them
-            side = shown.shape[1] // 8 - 2
-            shown = shown[: 2 * side + 6]
-            sources = [
-                shown[2 : side + 2, k + 2 : k + side + 2] for k in range(0, 8 * side, side + 2)
-            ]
-            made = model.translate(np.stack(sources).astype("uint8"))
-            drawn = images.tile(np.concatenate([sources, made]).astype("uint8"), columns=8)
+        elif model.makes_with == "translate":  # sources, and below them what is made of them
+            sources = tiles_of(shown, 0)
+            drawn = images.tile(np.concatenate([sources, model.translate(sources)]), columns=8)
+            shown = shown[: len(drawn)]
+        else:  # made from the small versions of the originals in the third row
+            drawn = images.tile(*model.preview(64, examples=tiles_of(shown, 2)))
         assert np.abs(shown - drawn).mean() < 1, row["name"]
 
 
