@@ -110,8 +110,8 @@ def training_set(path, folder, options):
     )
 
 
-def model(options):
-    """The network and the learning rates of both stages."""
+def model(options, pretraining):
+    """The network and the learning rates of both stages; `pretraining` updates in the first."""
     gan = ganzoo.SRGAN(
         image_shape=(options.crop, options.crop, 3),
         filters=options.filters,
@@ -119,25 +119,26 @@ def model(options):
         discriminator_filters=options.filters,
         discriminator_units=256,
         content=options.content,
-        pretraining_steps=options.pretraining,
+        pretraining_steps=pretraining,
+        # a network of the last steps alone draws a hatch of the period of the scale
+        ema_decay=0.998,
         seed=options.seed,
     )
-    # some thousand updates instead of a million: ten times the paper's rate at first, and little in
-    # the end, since what the last steps jitter is seen as a hatch of the period of the scale
+    # some thousand updates instead of a million: ten times the paper's rate at first
     shares, values = (0.4, 0.6, 0.75, 0.9, 1), [1e-3, 5e-4, 2e-4, 1e-4, 3e-5, 1e-4]
-    bounds = [round(share * options.pretraining) for share in shares]
+    bounds = [round(share * pretraining) for share in shares]
     rates = keras.optimizers.schedules.PiecewiseConstantDecay(bounds, values)
     gan.compile(g_optimizer=keras.optimizers.Adam(rates, beta_1=0.9))
     return gan
 
 
-def train(gan, batches, out, steps):
-    """Trains until G has made about that many updates, from the newest backup on; returns the
-    minutes it took."""
+def train(gan, batches, out, epochs):
+    """Trains until so many epochs are done, from the newest backup on; returns the minutes it
+    took."""
     start = time.perf_counter()
     gan.fit(
         batches,
-        epochs=-(-steps // len(batches)),
+        epochs=epochs,
         callbacks=[
             keras.callbacks.BackupAndRestore(out / "backup", delete_checkpoint=False),
             keras.callbacks.CSVLogger(out / "history.csv", append=True),
@@ -209,9 +210,9 @@ def main():
     parser.add_argument("--filters", type=int, default=32, help="of both networks; the paper's: 64")
     parser.add_argument("--blocks", type=int, default=8, help="the paper's: 16")
     parser.add_argument(
-        "--pretraining", type=int, default=12_000, help="updates of the first stage"
+        "--pretraining", type=int, default=8000, help="updates of the first stage, about"
     )
-    parser.add_argument("--adversarial", type=int, default=1500, help="updates of the second")
+    parser.add_argument("--adversarial", type=int, default=1200, help="updates of the second")
     parser.add_argument("--content", default="lite0")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--keep-out", action="store_true", help="leave pretrained/ as it is")
@@ -223,17 +224,15 @@ def main():
 
     keras.utils.set_random_seed(options.seed)
     batches = training_set(options.photos, options.out / "photos", options)
-    gan = model(options)
-    stages = {
-        "pretrained": options.pretraining,
-        "adversarial": options.pretraining + options.adversarial,
-    }
+    # whole epochs, or the last one of the first stage would hold updates of the second
+    first, second = (round(n / len(batches)) for n in (options.pretraining, options.adversarial))
+    gan = model(options, first * len(batches))
     record = options.out / "scores.json"
     found = json.loads(record.read_text()) if record.exists() else {}
     if "bicubic" not in found:
         found["bicubic"] = table(options.photos, enlarged)
-    for stage, steps in stages.items():
-        took = train(gan, batches, options.out, steps)
+    for stage, epochs in {"pretrained": first, "adversarial": first + second}.items():
+        took = train(gan, batches, options.out, epochs)
         if stage not in found:
             found[stage] = {"minutes": round(took, 1), **table(options.photos, gan.upscale)}
             gan.save_to_preset(options.out / stage, examples=windows(free_photo(), options.crop))
