@@ -5,10 +5,11 @@
     python benchmarks/train_text.py anime_faces64.npz --out runs/textgan_anime
 
 Trains as `ganzoo train textgan` does, with narrower networks and DiffAugment, unless the run folder
-has a preset (a run that was stopped goes on); then scores the preset and writes
-benchmarks/results/text_NAME.json and .png, NAME being that of the file. In the picture a row is a
-held-back caption: the real image, then seven fakes. --shelve puts the emoji's model into
-pretrained/, as `textgan.emoji_64`; that of the faces may not be passed on.
+has a preset (a run that was stopped goes on); then scores the preset, writes
+benchmarks/results/text_NAME.json, NAME being that of the data's file, and captions.png into the run
+folder: a row is a held-back caption, the real image, then seven fakes. --shelve puts the emoji's
+model into pretrained/, as `textgan.emoji_64`, and the picture beside the .json; the model and the
+pictures of the faces may not be passed on.
 
 R-precision: an image is right when, of the caption it was made for and 9 others of the held-back
 captions, drawn at random, the judge ranks its own first; chance is 10 %. The judge is an image-text
@@ -24,6 +25,7 @@ trained on the real training images, is the one the caption asks for.
 import argparse
 import json
 import pathlib
+import shutil
 
 import keras
 import numpy as np
@@ -249,8 +251,9 @@ def main():
     print("rows of the picture, a real image first:", "; ".join(rows))
     name = RESULTS / f"text_{given.data.stem}"
     name.with_suffix(".json").write_text(json.dumps({**found, "rows": rows}, indent=1) + "\n")
-    images.save(name.with_suffix(".png"), images.tile(grid, 8))
+    images.save(given.out / "captions.png", images.tile(grid, 8))
     if given.shelve:
+        shutil.copy(given.out / "captions.png", name.with_suffix(".png"))
         put_on_shelf(gan, found, given.out)
 
 
