@@ -22,7 +22,7 @@ from ganzoo import images, presets
 
 @pytest.fixture(scope="module")
 def preset(tmp_path_factory, tiny_images):
-    gan = tiny.make(ganzoo.DCGAN, ema_decay=0.5)
+    gan = tiny.make(ganzoo.DCGAN, ema_decay=0.5, augment=ganzoo.augment.DiffAugment("cutout"))
     gan.fit(tiny_images[:32], batch_size=8, verbose=0)
     path = tmp_path_factory.mktemp("presets") / "dcgan.tiny"
     gan.save_to_preset(path, licence="mit", data="fashion_mnist_10k", seed=3)

@@ -302,7 +302,8 @@ def test_help_and_list_answer_without_tensorflow():
 def test_classes_are_registered_whatever_is_imported_first(imports):
     script = (
         f"import {imports}, sys\n"
-        "assert keras.saving.get_registered_object('ganzoo>DCGAN') is ganzoo.DCGAN\n"
+        "for name in ('DCGAN', 'DiffAugment', 'NonSaturating', 'LabelSmoothing', 'ImagePool'):\n"
+        "    assert keras.saving.get_registered_object(f'ganzoo>{name}'), name\n"
         "assert 'tensorflow_datasets' not in sys.modules"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)

@@ -1,5 +1,7 @@
 """All families, one file each. `MODELS` is what the tests, the command line and the docs go by."""
 
+# registered with the families, because their files may hold it
+import ganzoo.augment  # noqa: F401
 from ganzoo.models.acgan import ACGAN
 from ganzoo.models.cgan import CGAN
 from ganzoo.models.cyclegan import CycleGAN
