@@ -2,14 +2,16 @@
 
     python benchmarks/train_text.py emoji_noto64.npz --out runs/textgan_emoji
     python benchmarks/train_text.py emoji_noto64.npz --out runs/textgan_emoji --shelve
-    python benchmarks/train_text.py anime_faces64.npz --out runs/textgan_anime
+    python benchmarks/train_text.py emoji_noto64.npz --score textgan.emoji_64
+    python benchmarks/train_text.py anime_faces64.npz --out runs/textgan_anime --epochs 10 \\
+        --judge-epochs 15
 
 Trains as `ganzoo train textgan` does, with narrower networks and DiffAugment, unless the run folder
 has a preset (a run that was stopped goes on); then scores the preset, writes
 benchmarks/results/text_NAME.json, NAME being that of the data's file, and captions.png into the run
 folder: a row is a held-back caption, the real image, then seven fakes. --shelve puts the emoji's
 model into pretrained/, as `textgan.emoji_64`, and the picture beside the .json; the model and the
-pictures of the faces may not be passed on.
+pictures of the faces may not be passed on. --score gives a preset's figures again.
 
 R-precision: an image is right when, of the caption it was made for and 9 others of the held-back
 captions, drawn at random, the judge ranks its own first; chance is 10 %. The judge is an image-text
@@ -23,6 +25,7 @@ trained on the real training images, is the one the caption asks for.
 """
 
 import argparse
+import datetime
 import json
 import pathlib
 import shutil
@@ -226,7 +229,9 @@ def put_on_shelf(gan, found, out):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=pathlib.Path)
-    parser.add_argument("--out", type=pathlib.Path, required=True, help="run folder")
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--out", type=pathlib.Path, help="run folder")
+    where.add_argument("--score", metavar="NAME", help="only give the figures of a preset again")
     parser.add_argument("--epochs", type=int, help=f"of TextGAN; default {STEPS} steps")
     parser.add_argument("--judge-epochs", type=int, default=60)
     parser.add_argument("--shelve", action="store_true", help="put it into pretrained/")
@@ -234,6 +239,10 @@ def main():
     given = parser.parse_args()
     if given.shelve and given.data.stem != "emoji_noto64":
         parser.error(f"--shelve: weights of {given.data.name} may not be passed on.")
+    if given.score:
+        gan = ganzoo.from_preset(given.score)
+        print(json.dumps(score(gan, given.data, given.judge_epochs, given.each)[0], indent=1))
+        return
     preset = given.out / "preset"
     if not preset.exists():
         if (given.out / "config.json").exists():
@@ -246,7 +255,10 @@ def main():
             runs.start(ganzoo.TextGAN, given.data, given.out, epochs, options)
     gan = ganzoo.from_preset(preset)
     found, grid, rows = score(gan, given.data, given.judge_epochs, given.each)
-    found["epochs"] = json.loads((preset / "metadata.json").read_text())["recipe"]["epochs"]
+    card = json.loads((preset / "metadata.json").read_text())
+    about = {"date": datetime.date.today().isoformat(), "machine": "two cores, no GPU"}
+    about |= {"versions": card["versions"], "epochs": card["recipe"]["epochs"]}
+    found = {**about, "judge_epochs": given.judge_epochs, **found}
     print(json.dumps(found, indent=1))
     print("rows of the picture, a real image first:", "; ".join(rows))
     name = RESULTS / f"text_{given.data.stem}"
