@@ -251,10 +251,9 @@ def animals():
     return np.stack(np.split(np.asarray(large), 8, axis=1))
 
 
-def card_picture(name, model):
-    """What lies beside the weights, of sources that may be passed on: eight and what is made of
-    them, and for horses also what the other way makes."""
-    sources = drawings() if name == "facades" else animals()
+def card_picture(name, sources, model):
+    """What lies beside the weights: eight sources and what is made of them, and for horses also
+    what the other way makes."""
     rows = [sources, model.translate(sources)]
     if name == "horses":
         rows += [model.translate(sources, "ba")]
@@ -278,10 +277,13 @@ def put_on_shelf(name, path, run, model, scores):
     command = (
         f"python benchmarks/train_translation.py train {name} {pathlib.Path(path).name} FOLDER"
     )
+    # these may be passed on, but are no pairs: the card's own picture gives way to another
+    sources = drawings() if name == "facades" else animals()
     folder = shelve(
         preset,
         model,
         lines_of(name, dict(scores)),
+        (sources, sources),
         data=about_data,
         licence="other",
         recipe={"command": f"{command} --epochs {epochs}", "epochs": epochs},
@@ -289,7 +291,7 @@ def put_on_shelf(name, path, run, model, scores):
         batch_size=config["data"]["batch_size"],
         minutes_on_two_cores=minutes(run, epochs),
     )
-    images.save(folder / "samples.png", images.tile(card_picture(name, model), 8))
+    images.save(folder / "samples.png", images.tile(card_picture(name, sources, model), 8))
 
 
 def main():

@@ -193,6 +193,7 @@ def test_every_named_preset_loads_and_draws_as_its_card_shows():
         assert type(model).__name__ == row["class"]
         assert type(model).presets[row["name"]] == row
         folder = presets.home() / row["name"]
+        assert "![samples](samples.png)" in (folder / "README.md").read_text()
         shown = np.asarray(Image.open(folder / "samples.png").convert("RGB")).astype(int)
         if model.makes_with == "generate":
             drawn = np.broadcast_to(images.tile(*model.preview(64)), shown.shape)
