@@ -209,11 +209,7 @@ def _card(card, model, pictured):
         task, call = "unconditional-image-generation", "generate(16, seed=0)"
     if model.data_form == "captions":
         task, call = "text-to-image", "generate(16, captions=[...], seed=0)"
-    rows = [
-        f"| {key} | {json.dumps(value) if isinstance(value, dict | list) else value} |"
-        for key, value in card.items()
-        if key != "name"
-    ]
+    rows = [f"| {key} | {_cell(value)} |" for key, value in card.items() if key != "name"]
     head = [
         "---",
         "library_name: keras",
@@ -236,6 +232,15 @@ def _card(card, model, pictured):
         "|---|---|",
     ]
     return "\n".join([*head, *use, *rows, ""])
+
+
+def _cell(value):
+    """A value of the metadata in a cell of a Markdown table: lists and dicts in lines."""
+    if isinstance(value, dict):
+        value = [f"{key}: {part}" for key, part in value.items()]
+    elif not isinstance(value, list) or not all(isinstance(part, str) for part in value):
+        value = [value]
+    return "<br>".join(str(part).replace("|", "\\|") for part in value)
 
 
 def _sha256(path):

@@ -193,7 +193,10 @@ def test_every_named_preset_loads_and_draws_as_its_card_shows():
         assert type(model).__name__ == row["class"]
         assert type(model).presets[row["name"]] == row
         folder = presets.home() / row["name"]
-        assert "![samples](samples.png)" in (folder / "README.md").read_text()
+        card = (folder / "README.md").read_text()
+        assert "![samples](samples.png)" in card
+        table = [line.replace("\\|", "") for line in card.splitlines() if line.startswith("|")]
+        assert len(table) > 10 and {line.count("|") for line in table} == {3}
         shown = np.asarray(Image.open(folder / "samples.png").convert("RGB")).astype(int)
         if model.makes_with == "generate":
             drawn = np.broadcast_to(images.tile(*model.preview(64)), shown.shape)

@@ -50,10 +50,18 @@ def decode(image):
     if isinstance(image, np.ndarray):
         return Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
     data = image if isinstance(image, bytes) else pathlib.Path(image).read_bytes()
-    with Image.open(io.BytesIO(data)) as opened:
+    with _identified(data) as opened:
         turn = _TURNS.get(opened.getexif().get(_ORIENTATION))
         picture = _eight_bits(opened, data)
     return picture if turn is None else picture.transpose(turn)
+
+
+def _identified(image):
+    """`Image.open` of a path or of bytes, which Pillow's message would name by their address."""
+    try:
+        return Image.open(io.BytesIO(image) if isinstance(image, bytes) else image)
+    except PIL.UnidentifiedImageError as error:
+        raise PIL.UnidentifiedImageError("cannot identify an image in this file") from error
 
 
 def _eight_bits(opened, data):
@@ -84,7 +92,7 @@ def header(image):
     """
     if isinstance(image, np.ndarray):
         return image.shape[:2], image.shape[2], MODES[image.shape[2]]
-    with Image.open(io.BytesIO(image) if isinstance(image, bytes) else image) as opened:
+    with _identified(image) as opened:
         width, height = opened.size
         if opened.getexif().get(_ORIENTATION) in _SWAPS_SIDES:
             width, height = height, width
