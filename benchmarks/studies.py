@@ -72,7 +72,7 @@ STUDIES = {
         "G 1, D 2": dcgan(d_steps=2),
     },
     "depth": {
-        f"G of {len(widths)} layers": (
+        f"G of depth {len(widths)}": (
             ganzoo.DCGAN,
             {"generator_filters": widths, "discriminator_filters": (64, 128)},
             {},
