@@ -30,7 +30,7 @@ from ganzoo.metrics import classifiers
 RESULTS = pathlib.Path(__file__).parent / "results" / "studies"
 SEEDS, CLASSES, PER_CLASS, MADE = (0, 1, 2), 10, 50, 5_000
 GAN_EPOCHS, GAN_BATCH = 300, 50
-STEPS, BATCH, SHIFT = 1_000, 100, 2
+STEPS, BATCH, SHIFT = 500, 100, 2
 
 
 def split(seed):

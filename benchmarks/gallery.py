@@ -37,9 +37,11 @@ def row(name):
     shown = picture(name, card).relative_to(ROOT)
     lines = card.get("score", [])
     score = "<br>".join(line.partition(" | ")[0] for line in lines)
+    (time,) = (key for key in card if key.startswith("minutes_on_"))
+    cores = time.removeprefix("minutes_on_").replace("_", " ")
     return (
         f"| ![{name}]({shown}) | `{name}`<br>{card['data']} | {score} | {card['parameters']:,} | "
-        f"{card['minutes_on_two_cores']} | {card['licence']} |"
+        f"{card[time]} on {cores} | {card['licence']} |"
     )
 
 

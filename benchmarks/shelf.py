@@ -17,7 +17,7 @@ def shelve(name, model, score, examples=None, **about):
         model: a `ganzoo.GAN`.
         score: lines for the card, each a figure, and behind " | " its protocol.
         examples: of which the card's picture is made; see `presets.save`.
-        **about: data, licence, recipe, seed, batch_size, minutes_on_two_cores.
+        **about: data, licence, recipe, seed, batch_size, minutes_on_two_cores, ...
     """
     folder = presets.home() / name
     model.save_to_preset(folder, examples, half=True, **about, score=score)
