@@ -92,7 +92,9 @@ def train(variant, seed):
     keras.utils.set_random_seed(seed)
     model = cls(image_shape=(28, 28, 1), seed=seed, dtype=runs.fastest_policy(), **arguments)
     model.compile(**compiling)
-    set_ = data.load(batch_size=BATCH, seed=seed, labels=False)
+    # each update of D has a batch of its own
+    images_a_step = BATCH * compiling.get("d_steps", 1)
+    set_ = data.load(batch_size=images_a_step, seed=seed, labels=False)
     metric = metrics.FID("fashion")
     reference = scores.Reference(presets.home() / "references" / "fashion_mnist.npz")
     points, history, seconds = [], {}, 0.0
