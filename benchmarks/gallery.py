@@ -6,7 +6,6 @@ Every picture is what `ganzoo generate NAME --n 16 --out NAME.png` draws; those 
 start from images were drawn by the benchmark that trained them.
 """
 
-import json
 import pathlib
 import subprocess
 import sys
@@ -19,10 +18,11 @@ GALLERY = ROOT / "benchmarks" / "results" / "gallery"
 START, END = "<!-- presets: benchmarks/gallery.py -->\n", "<!-- end of presets -->"
 
 
-def picture(name, card):
+def picture(preset):
     """Draws a preset's picture and gives its path."""
+    name = preset["name"]
     path = GALLERY / f"{name}.png"
-    if getattr(ganzoo, card["class"]).makes_with != "generate":
+    if getattr(ganzoo, preset["class"]).makes_with != "generate":
         if not path.exists():
             raise SystemExit(f"{path} is missing: the benchmark that trained {name} draws it.")
         return path
@@ -32,25 +32,21 @@ def picture(name, card):
     return path
 
 
-def row(name):
-    card = json.loads((presets.home() / name / "metadata.json").read_text())
-    shown = picture(name, card).relative_to(ROOT)
-    lines = card.get("score", [])
-    score = "<br>".join(line.partition(" | ")[0] for line in lines)
-    (time,) = (key for key in card if key.startswith("minutes_on_"))
-    cores = time.removeprefix("minutes_on_").replace("_", " ")
+def row(preset):
+    name, shown = preset["name"], picture(preset).relative_to(ROOT)
+    score = "<br>".join(line.partition(" | ")[0] for line in preset["scores"])
     return (
-        f"| ![{name}]({shown}) | `{name}`<br>{card['data']} | {score} | {card['parameters']:,} | "
-        f"{card[time]} on {cores} | {card['licence']} |"
+        f"| ![{name}]({shown}) | `{name}`<br>{preset['data']} | {score} | "
+        f"{preset['parameters']:,} | {preset['training']} | {preset['licence']} |"
     )
 
 
 def main():
     GALLERY.mkdir(parents=True, exist_ok=True)
     lines = [
-        "| `ganzoo generate NAME --n 16` | preset | score | parameters | minutes | licence |",
+        "| `ganzoo generate NAME --n 16` | preset | score | parameters | training | licence |",
         "|---|---|---|---|---|---|",
-        *(row(preset["name"]) for preset in presets.list_presets()),
+        *(row(preset) for preset in presets.list_presets()),
     ]
     readme = ROOT / "README.md"
     before, rest = readme.read_text().split(START)

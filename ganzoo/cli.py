@@ -77,8 +77,10 @@ def list_():
     click.echo("\nPresets (ganzoo generate NAME):")
     for row in rows:
         shape = "x".join(map(str, row["image_shape"]))
-        score = (row["score"] or "").partition(" | ")[0]  # the protocol is in `ganzoo evaluate`
-        click.echo(f"  {row['name']:<24} {shape:<10} {row['licence']:<12} {score}")
+        facts = (f"{row['parameters']:,} parameters", row["training"], row["licence"])
+        click.echo(f"  {row['name']:<24} {shape:<10} {', '.join(filter(None, facts))}")
+        for line in (row["data"], *row["scores"]):
+            click.echo(f"      {line}")
     if not rows:
         click.echo("  none yet: train one, its run folder holds preset/")
 

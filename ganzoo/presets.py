@@ -32,7 +32,8 @@ def home():
 
 def list_presets():
     """The named presets, as a list of dicts: name, class, data, image_shape, parameters, licence,
-    score (a line with its protocol) and the sha256 of the weights."""
+    sha256 of the weights, training (minutes, and on how many cores), score (a line: the figure, and
+    behind " | " its protocol) and scores (all such lines)."""
     index = home() / "index.json"
     return json.loads(index.read_text())["presets"] if index.exists() else []
 
@@ -46,7 +47,10 @@ def write_index():
         card = json.loads((config.parent / "metadata.json").read_text())
         keys = ("class", "data", "image_shape", "parameters", "licence", "sha256")
         rows.append({"name": config.parent.name, **{key: card.get(key) for key in keys}})
-        rows[-1]["score"] = next(iter(card.get("score", [])), None)
+        times = (key for key in card if key.startswith("minutes_on_"))
+        rows[-1]["training"] = next((f"{card[k]} {k.replace('_', ' ')}" for k in times), None)
+        rows[-1]["scores"] = card.get("score", [])
+        rows[-1]["score"] = next(iter(rows[-1]["scores"]), None)
     with replacing(home() / "index.json") as path:
         path.write_text(json.dumps({"format": FORMAT, "presets": rows}, indent=1) + "\n")
 

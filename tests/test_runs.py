@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -293,6 +294,14 @@ def test_help_and_list_answer_without_tensorflow():
     assert code == 0
     for cls in ganzoo.MODELS:
         assert cls.__name__.lower() in output
+    for row in ganzoo.list_presets():
+        assert re.fullmatch(r"\d+ minutes on (one core|two cores)", row["training"])
+        assert row["score"] == row["scores"][0]
+        facts = (f"{row['parameters']:,} parameters", row["training"], row["licence"])
+        (line,) = [line for line in output.splitlines() if line.startswith(f"  {row['name']} ")]
+        assert all(fact in line for fact in facts)
+        below = (row["data"], *row["scores"])
+        assert line + "".join(f"\n      {text}" for text in below) + "\n" in output
 
 
 @pytest.mark.parametrize(
