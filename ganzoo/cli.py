@@ -79,7 +79,7 @@ def list_():
         shape = "x".join(map(str, row["image_shape"]))
         facts = (f"{row['parameters']:,} parameters", row["training"], row["licence"])
         click.echo(f"  {row['name']:<24} {shape:<10} {', '.join(filter(None, facts))}")
-        for line in (row["data"], *row["scores"]):
+        for line in filter(None, (row["data"], *row["scores"])):
             click.echo(f"      {line}")
     if not rows:
         click.echo("  none yet: train one, its run folder holds preset/")
