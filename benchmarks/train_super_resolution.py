@@ -9,7 +9,7 @@ the network after its pre-training and after the adversarial stage. Sharpness is
 the luma's Laplacian as a share of the original's. When the command is given again a stopped run
 goes on after its last whole epoch. Both stages go into pretrained/, `srgan.photos_x4` and, after
 the pre-training alone, `srgan.photos_x4_psnr`, unless --keep-out leaves it as it is; --score gives
-a preset's figures again.
+a preset's figures again. Needs SciPy, which comes with the extra `test`.
 """
 
 import argparse
