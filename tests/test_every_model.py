@@ -166,7 +166,9 @@ def test_evaluates_without_a_trace(cls, trained):
     scores = [
         model.evaluate(*trained.data, batch_size=16, verbose=0, return_dict=True) for _ in range(2)
     ]
-    assert scores[0] == scores[1] and {"d_loss", "g_loss", "loss"} <= set(scores[0])
+    # the same noise both times; on a busy machine a sum may still be rounded in another order
+    assert scores[0] == pytest.approx(scores[1], rel=1e-5, abs=1e-6)
+    assert {"d_loss", "g_loss", "loss"} <= set(scores[0])
     assert np.isfinite(list(scores[0].values())).all()
     moved = [
         v.path
