@@ -163,11 +163,13 @@ def test_draws_the_same_from_a_seed_wherever_it_lives(cls, trained, tmp_path):
 
 def test_evaluates_without_a_trace(cls, trained):
     model, before = trained.model, tiny.state(trained.model)
-    scores = [
-        model.evaluate(*trained.data, batch_size=16, verbose=0, return_dict=True) for _ in range(2)
-    ]
-    # the same noise both times; on a busy machine a sum may still be rounded in another order
-    assert scores[0] == pytest.approx(scores[1], rel=1e-5, abs=1e-6)
+    scores, noises = [], []
+    for _ in range(2):
+        scores.append(model.evaluate(*trained.data, batch_size=16, verbose=0, return_dict=True))
+        noises.append(np.asarray(model.test_noise.state).tolist())
+    assert noises[0] == noises[1]
+    # the last digit of float32: under load SRGAN's loss differs by it in 3 % of evaluations
+    assert scores[0] == pytest.approx(scores[1], rel=1e-6, abs=1e-6)
     assert {"d_loss", "g_loss", "loss"} <= set(scores[0])
     assert np.isfinite(list(scores[0].values())).all()
     moved = [
